@@ -1,0 +1,40 @@
+# add_module(NAME drift DIR drift DEPS base model LIBS fmt::fmt SOURCES a.cc TESTS a_test.cc)
+#
+# One folder of src/ is one static library `testmesh_<name>` and one test
+# program `<name>_test`. DEPS names the modules it may include; the `layers`
+# target compares every #include with it (tools/check_layers.py).
+set_property(GLOBAL PROPERTY GLOBAL_DEPENDS_NO_CYCLES ON)
+
+add_library(testmesh_options INTERFACE)
+target_include_directories(testmesh_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(testmesh_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror)
+if(TESTMESH_SANITIZE)
+  target_compile_options(testmesh_options INTERFACE -fsanitize=${TESTMESH_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(testmesh_options INTERFACE -fsanitize=${TESTMESH_SANITIZE})
+endif()
+
+function(add_module)
+  cmake_parse_arguments(M "" "NAME;DIR" "DEPS;LIBS;SOURCES;TESTS;TEST_DEPS" ${ARGN})
+  if(NOT M_DIR)
+    set(M_DIR ${M_NAME})
+  endif()
+  list(TRANSFORM M_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/src/${M_DIR}/)
+  list(TRANSFORM M_DEPS PREPEND testmesh_ OUTPUT_VARIABLE dep_targets)
+  if(M_SOURCES)
+    add_library(testmesh_${M_NAME} STATIC ${M_SOURCES})
+    target_link_libraries(testmesh_${M_NAME} PUBLIC testmesh_options ${dep_targets} ${M_LIBS})
+  else()
+    add_library(testmesh_${M_NAME} INTERFACE)
+    target_link_libraries(testmesh_${M_NAME} INTERFACE testmesh_options ${dep_targets} ${M_LIBS})
+  endif()
+  string(REPLACE ";" "," deps "${M_DEPS}")
+  set_property(GLOBAL APPEND PROPERTY TESTMESH_LAYERS "${M_DIR}=${M_NAME}:${deps}")
+  if(TESTMESH_TESTS AND M_TESTS)
+    list(TRANSFORM M_TESTS PREPEND ${CMAKE_SOURCE_DIR}/src/${M_DIR}/)
+    list(TRANSFORM M_TEST_DEPS PREPEND testmesh_ OUTPUT_VARIABLE test_dep_targets)
+    add_executable(${M_NAME}_test ${M_TESTS})
+    target_link_libraries(${M_NAME}_test PRIVATE testmesh_${M_NAME} ${test_dep_targets} GTest::gmock GTest::gtest GTest::gtest_main)
+    add_test(NAME ${M_NAME} COMMAND ${M_NAME}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  endif()
+endfunction()

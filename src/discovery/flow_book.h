@@ -1,0 +1,137 @@
+// Statistics of flows (discovery.md 3): one book per shard and workspace.
+// Books are mergeable: a question is answered from all of a workspace's books.
+//
+// Everything added can be taken away again (a late span moves its trace to
+// another flow), so every figure is built from counts per bucket or from the
+// few extreme values kept in order.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "discovery/flow_catalog.h"
+#include "discovery/trace_analyzer.h"
+#include "model/ids.h"
+
+namespace testmesh::discovery {
+
+enum class TraceClass : uint8_t {
+  kWhole,    // counts in its flow and makes the flow exist
+  kPartial,  // counts in its flow while that exists, else among partial_traces
+  kTest,     // counts in test_count only
+};
+
+class FlowBook {
+ public:
+  explicit FlowBook(const FlowCatalog& catalog);
+  ~FlowBook();
+
+  void add(const model::TraceId&, TraceClass, const FlowMatch&);
+  void remove(const model::TraceId&, TraceClass, const FlowMatch&);  // exactly what was added before
+
+  // Documents changed since the last call, keys under "flow/…" and "hist/…";
+  // `now` decides which minutes (24 h) and hours (`retention_days`, 0: all)
+  // are still worth keeping.
+  void take_dirty(base::UnixNanos now, int64_t retention_days, const DocumentSink&);
+  // Also restores FlowIdentity (through the catalog) and its whole_traces.
+  base::Result<void> load(FlowCatalog&, std::string_view key, std::string_view value);
+
+  size_t memory_bytes() const;
+
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+// ---- Questions --------------------------------------------------------------
+
+enum class FlowSort { kRiskScore, kOccurrenceCount, kErrorRate, kLastSeenAt, kAvgDurationMs, kP95DurationMs };
+
+struct FlowQuery {
+  FlowSort sort = FlowSort::kRiskScore;
+  bool descending = true;
+  std::optional<bool> drifted;  // true matches nothing until drift exists
+  std::optional<bool> covered;  // test_count > 0
+  std::optional<std::string> service;        // any node of the path
+  std::optional<std::string> entry_service;
+  std::optional<std::string> environment;    // "" : those without one
+  std::optional<std::string> name_part;      // `q`: part of the name in any case (ASCII)
+  uint64_t min_occurrences = 0;
+  size_t limit = 50;
+  std::string cursor;  // as next_cursor gave it
+};
+
+struct RiskFactors {
+  double frequency = 0, errors = 0, latency = 0;  // with their weights; risk_score is their sum
+};
+
+struct FlowSummary {
+  const FlowIdentity* flow = nullptr;  // the survivor
+  std::string name;                    // "<entry_service> -> <entry_operation>"
+  uint64_t occurrence_count = 0, test_count = 0;
+  double avg_duration_ms = 0, p95_duration_ms = 0, error_rate = 0, risk_score = 0;
+  RiskFactors risk_factors;
+  bool drifted = false;
+  base::UnixNanos first_seen = 0, last_seen = 0;
+};
+
+struct FlowPage {
+  std::vector<FlowSummary> flows;
+  uint64_t total = 0;           // matching flows, all pages
+  uint64_t partial_traces = 0;  // of the workspace
+  std::optional<std::string> next_cursor;
+};
+
+struct NodeSummary {
+  double calls_mean = 0;
+  uint64_t calls_p50 = 0, calls_max = 0;
+  uint64_t retries = 0;
+  double self_ms_p50 = 0, self_ms_p95 = 0, p50_ms = 0, p95_ms = 0, error_rate = 0;
+};
+
+struct SampleTrace {
+  model::TraceId trace_id;
+  std::string why;  // "latest", "slowest", "latest with error", …
+};
+
+struct FlowDetail {
+  FlowSummary summary;
+  std::vector<NodeSummary> nodes;  // parallel to summary.flow->nodes
+  std::vector<SampleTrace> samples;  // at most 5
+};
+
+struct HistogramBucket {
+  base::UnixNanos start = 0;
+  uint64_t count = 0, errors = 0;
+  double avg_duration_ms = 0, max_duration_ms = 0;
+};
+
+struct FlowHistogram {
+  std::vector<HistogramBucket> minutes;  // 24 h back from the newest, gaps left out
+  std::vector<HistogramBucket> hours;
+};
+
+// The caller holds whatever lock protects the books.
+using Books = std::span<const FlowBook* const>;
+
+base::Result<FlowPage> list_flows(Books, const FlowCatalog&, const FlowQuery&);  // kInvalidArgument: bad cursor
+std::optional<FlowDetail> flow_detail(Books, const FlowCatalog&, const model::FlowId&);   // aliases answer as the survivor
+std::vector<FlowSummary> flow_variants(Books, const FlowCatalog&, const model::FlowId&);  // its family, itself included; most frequent first
+std::optional<FlowHistogram> flow_histogram(Books, const FlowCatalog&, const model::FlowId&);
+// Sum over all flows, for conservation checks and metrics.
+struct BookTotals {
+  uint64_t flows = 0, occurrences = 0, partial = 0, test = 0;
+};
+BookTotals book_totals(Books, const FlowCatalog&);
+
+}  // namespace testmesh::discovery

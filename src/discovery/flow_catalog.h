@@ -1,0 +1,82 @@
+// The flows a workspace has met, by identity: (family, fingerprint).
+//
+// Identity needs no coordination: the same family and path give the same id
+// on every machine. Statistics live elsewhere (FlowBook); here is only what a
+// flow *is*, and which flows have become one since (aliases).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/flow.h"
+#include "model/ids.h"
+
+namespace testmesh::discovery {
+
+// Receives documents to store (value) or to delete (nullopt).
+using DocumentSink = std::function<void(std::string_view key, std::optional<std::string_view> value)>;
+
+// One node of the canonical tree behind a path, kept so that a path can be
+// computed again after a name was templated differently (2.3).
+struct TreeNode {
+  int32_t parent = -1;      // index into the same list; -1: top
+  uint32_t run = 0;         // siblings with equal run are concurrent
+  bool from_path = false;   // identifier was templated from a path: subject to the trie
+};
+
+struct FlowIdentity {
+  model::FlowId id;  // first 16 bytes of SHA-256 over family and fingerprint, as UUID version 8
+  model::Family family;
+  std::vector<model::PathNode> nodes;
+  std::vector<TreeNode> tree;  // parallel to nodes
+  std::string path;            // the path string (2.5)
+  model::Fingerprint fingerprint{};
+  // Traces, neither partial nor test, counted in it by all shards: the flow
+  // exists while this is above zero.
+  mutable std::atomic<int64_t> whole_traces{0};
+};
+
+struct Resolved {
+  const FlowIdentity* flow = nullptr;       // the surviving flow
+  std::vector<uint32_t> node_map;           // node of the asked flow -> node of the survivor; empty: identity
+};
+
+// Thread-safe. Identities live as long as the catalog.
+class FlowCatalog {
+ public:
+  FlowCatalog();
+  ~FlowCatalog();
+
+  // Finds or creates.
+  const FlowIdentity* intern(const model::Family&, std::vector<model::PathNode> nodes, std::vector<TreeNode> tree);
+  // From a stored document (see encode_identity).
+  base::Result<const FlowIdentity*> intern_encoded(std::string_view document);
+  static std::string encode_identity(const FlowIdentity&);
+
+  const FlowIdentity* find(const model::FlowId&) const;  // not resolved; null when unknown
+  Resolved resolve(const FlowIdentity*) const;           // follows aliases to the end
+  bool exists(const FlowIdentity*) const;                // whole_traces of the survivor and all its aliases > 0
+  size_t size() const;
+
+  // After tries changed: recomputes the paths of flows that have `from_path`
+  // nodes of that service and records aliases old -> new.
+  void rename(std::string_view service, const std::function<std::string(const model::PathNode&)>& new_identifier);
+
+  // Aliases made since the last call, as documents under "alias/…" (idempotent
+  // facts; stored in the same batch as the statistics that rely on them).
+  void take_dirty(const DocumentSink&);
+  base::Result<void> load_alias(std::string_view key, std::string_view value);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace testmesh::discovery

@@ -1,0 +1,106 @@
+// Questions about stored traces and discovered flows. Thread-safe; calls may
+// block on disk.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "discovery/flow_book.h"
+#include "model/ids.h"
+#include "model/span.h"
+
+namespace testmesh::store {
+
+struct TraceSummary {
+  model::TraceId trace_id;
+  std::string root_service, root_operation;
+  base::UnixNanos start = 0;
+  uint64_t duration_ns = 0;  // the entry's
+  uint32_t span_count = 0, error_count = 0;
+  std::vector<std::string> services;  // sorted, distinct
+  std::optional<model::FlowId> flow_id;  // the survivor; absent while open or uncounted
+  std::optional<model::Fingerprint> fingerprint;
+  bool complete = false;  // false: still open
+  bool partial = false;
+  bool is_test_generated = false;
+};
+
+struct TraceDetail {
+  TraceSummary summary;
+  std::vector<model::Span> spans;          // parents before children, depth first
+  std::vector<int64_t> parent_positions;   // parallel; -1: none arrived
+  std::vector<uint64_t> self_ns;           // parallel
+  std::vector<model::PathNode> path;       // as of now, also of an open trace
+};
+
+enum class StatusFilter { kUnset, kOk, kError };
+
+struct AttributeEquals {
+  std::string key;
+  model::Value value;  // string, bool, integer or double
+  bool resource = false;
+};
+
+struct TraceQuery {
+  std::optional<std::string> service;    // some span is of it
+  std::optional<std::string> operation;  // some span has that name, or templated operation
+  std::optional<StatusFilter> status;    // kError: some span failed; kOk/kUnset: none failed
+  std::optional<uint64_t> min_duration_ns, max_duration_ns;  // of the entry
+  std::optional<model::FlowId> flow;
+  std::optional<bool> test;
+  std::optional<base::UnixNanos> since, until;  // entry start, [since, until)
+  std::optional<AttributeEquals> attribute;     // some span has it
+  size_t limit = 50;
+  std::string cursor;
+};
+
+struct TracePage {
+  std::vector<TraceSummary> traces;  // newest start first
+  uint64_t total = 0;
+  bool total_is_lower_bound = false;  // the search stopped at its work limit
+  std::optional<std::string> next_cursor;
+};
+
+struct SpanQuery {
+  std::optional<model::TraceId> trace_id;
+  std::optional<std::string> service, operation;
+  std::optional<StatusFilter> status;  // of the span itself
+  std::optional<base::UnixNanos> since, until;
+  std::optional<AttributeEquals> attribute;
+  size_t limit = 50;
+  std::string cursor;
+};
+
+struct SpanPage {
+  std::vector<model::Span> spans;
+  uint64_t total = 0;
+  bool total_is_lower_bound = false;
+  std::optional<std::string> next_cursor;
+};
+
+class TelemetryStore {
+ public:
+  virtual ~TelemetryStore() = default;
+
+  virtual base::Result<std::optional<TraceDetail>> trace(const model::WorkspaceId&, const model::TraceId&) = 0;
+  virtual base::Result<TracePage> search_traces(const model::WorkspaceId&, const TraceQuery&) = 0;
+  virtual base::Result<SpanPage> search_spans(const model::WorkspaceId&, const SpanQuery&) = 0;
+
+  virtual base::Result<discovery::FlowPage> flows(const model::WorkspaceId&, const discovery::FlowQuery&) = 0;
+  virtual std::optional<discovery::FlowDetail> flow(const model::WorkspaceId&, const model::FlowId&) = 0;
+  virtual std::vector<discovery::FlowSummary> flow_variants(const model::WorkspaceId&, const model::FlowId&) = 0;
+  virtual std::optional<discovery::FlowHistogram> flow_histogram(const model::WorkspaceId&, const model::FlowId&) = 0;
+
+  // Removes every span and flow of the workspace.
+  virtual base::Result<void> drop_workspace(const model::WorkspaceId&) = 0;
+  // Whether writes work right now; the error says what is wrong (readiness).
+  virtual base::Result<void> ready() const = 0;
+};
+
+}  // namespace testmesh::store

@@ -1,0 +1,80 @@
+// HTTP/1.1 server: bytes in, bytes out. Knows nothing of traces.
+//
+// One thread and one io_context per `threads`; a connection stays on its
+// thread. Handlers run on that thread and answer through the Responder, at
+// once or later from any thread. Bodies are read whole (Content-Length or
+// chunked), bounded by the limit the route gives.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace testmesh::http {
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+struct Request {
+  std::string method;
+  std::string target;  // as sent: path?query
+  std::string path;    // percent-decoded path; "" only if target is malformed
+  std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
+  Headers headers;     // names lower-cased
+  std::string body;
+  std::string_view header(std::string_view lower_case_name) const;  // first of that name; "" when absent
+  bool body_too_large = false;  // the body went over the limit and was not kept; answer 413
+};
+
+struct Response {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  Headers headers;  // further ones
+  bool close = false;
+};
+
+// Call exactly once, from any thread. Dropped uncalled: the client gets 500.
+using Responder = std::move_only_function<void(Response)>;
+using Handler = std::function<void(Request, Responder)>;
+
+struct ServerOptions {
+  unsigned threads = 2;
+  size_t max_body_bytes = 64ull << 20;
+  size_t max_header_bytes = 32 << 10;
+  size_t max_buffered_bytes = 256ull << 20;  // request bodies of all connections together; past it reading pauses
+  size_t max_connections = 4096;
+  std::chrono::seconds header_timeout{15};   // slow clients
+  std::chrono::seconds body_timeout{60};     // without progress
+  std::chrono::seconds idle_timeout{120};    // keep-alive
+};
+
+struct Endpoint {
+  std::string host;
+  uint16_t port = 0;
+};
+
+class Server {
+ public:
+  Server(ServerOptions, Handler);
+  ~Server();  // stop()
+
+  // "127.0.0.1:5016", "[::1]:0"; several calls listen on several addresses.
+  // The error says what to do (port taken, not permitted, bad address).
+  base::Result<Endpoint> listen(std::string_view address);
+  void start();
+  // Stops accepting, lets running requests finish (at most `grace`), joins.
+  void stop(std::chrono::milliseconds grace = std::chrono::seconds(10));
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace testmesh::http
