@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,11 @@ struct TreeNode {
   uint32_t run = 0;         // siblings with equal run are concurrent
   bool from_path = false;   // identifier was templated from a path: subject to the trie
 };
+
+// `type:identifier` joined with `->` (2.5); inside an identifier `\` is written
+// `\\` and `->` is written `-\>`.
+std::string path_string(std::span<const model::PathNode> nodes);
+model::Fingerprint fingerprint_of(std::string_view path);
 
 struct FlowIdentity {
   model::FlowId id;  // first 16 bytes of SHA-256 over family and fingerprint, as UUID version 8
