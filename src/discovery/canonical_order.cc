@@ -71,7 +71,8 @@ void PathBuilder::add_runs(std::span<const uint32_t> siblings) {
   uint64_t latest_end = 0;
   for (size_t i = 0; i < siblings.size(); ++i) {
     const SpanInput& span = span_at(siblings[i]);
-    if (i > begin && counted_start(span.start) >= latest_end && span.start != span_at(siblings[i - 1]).start) {
+    if (i > begin && counted_start(span.start) >= latest_end &&
+        span.start != span_at(siblings[i - 1]).start) {
       add_run(siblings.subspan(begin, i - begin));
       begin = i;
     }
@@ -85,7 +86,8 @@ void PathBuilder::add_run(std::span<const uint32_t> run) {
   for (const uint32_t sibling : run) lists_.push_back(place(sibling).list);
   if (run.size() < 2) return;
   const std::span<ItemList> lists(lists_.begin() + static_cast<ptrdiff_t>(first), lists_.end());
-  std::ranges::stable_sort(lists, [&](const ItemList& a, const ItemList& b) { return subtrees_.compare(a, b) < 0; });
+  std::ranges::stable_sort(lists,
+                           [&](const ItemList& a, const ItemList& b) { return subtrees_.compare(a, b) < 0; });
   uint32_t shared_run = kNoItem;
   for (const ItemList& list : lists) {
     if (list.count != 1) continue;

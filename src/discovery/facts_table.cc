@@ -80,7 +80,8 @@ bool FactsTable::full() const {
 }
 
 uint32_t FactsTable::number_of(std::string_view text) {
-  const auto [known, is_new] = numbers_.try_emplace(std::string(text), static_cast<uint32_t>(numbers_.size()));
+  const auto [known, is_new] =
+      numbers_.try_emplace(std::string(text), static_cast<uint32_t>(numbers_.size()));
   if (is_new) text_bytes_ += text.size();
   return known->second;
 }
@@ -94,9 +95,9 @@ FactsId FactsTable::intern(const SpanDescription& description) {
   key_ += static_cast<char>(kind);
   key_ += static_cast<char>(names.route_from_path | names.sends << 1 | names.receives_or_settles << 2 |
                             names.is_test << 3 | names.is_resend << 4);
-  for (const std::string_view part : {service, description.environment, std::string_view(names.endpoint),
-                                      std::string_view(names.database), std::string_view(names.topic),
-                                      std::string_view(names.peer), std::string_view(names.operation)})
+  for (const std::string_view part :
+       {service, description.environment, std::string_view(names.endpoint), std::string_view(names.database),
+        std::string_view(names.topic), std::string_view(names.peer), std::string_view(names.operation)})
     append_part(key_, part);
   if (const auto known = ids_.find(key_); known != ids_.end()) return known->second;
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -19,8 +20,8 @@ using NodeId = uint32_t;
 inline constexpr NodeId kNoNode = UINT32_MAX;
 
 struct NodeEntry {
-  ListHash hash;           // of this node alone
-  uint32_t text = 0;       // equal for equal type and identifier
+  ListHash hash;      // of this node alone
+  uint32_t text = 0;  // equal for equal type and identifier
   model::NodeType type = model::NodeType::kService;
   bool from_path = false;  // its route comes from a path; as first met
 };
@@ -42,7 +43,7 @@ class NodeTable {
  private:
   const HashSeed seed_;
   std::vector<NodeEntry> entries_;
-  std::vector<model::PathNode> nodes_;
+  std::deque<model::PathNode> nodes_;  // views of them stay valid
   std::vector<std::string> texts_;
   std::unordered_map<std::string, uint32_t> text_ids_;
   std::unordered_map<std::string, NodeId> ids_;  // text id and service
@@ -62,7 +63,7 @@ struct Facts {
   NodeId service_node = kNoNode;
   NodeId endpoint = kNoNode;  // route_from_path: as of `trie_version`
   NodeId database = kNoNode;
-  NodeId topic = kNoNode;     // CONSUMER: the destination; others: only if the span sends
+  NodeId topic = kNoNode;  // CONSUMER: the destination; others: only if the span sends
   NodeId peer = kNoNode;
   uint64_t trie_version = UINT64_MAX;
 };
@@ -90,7 +91,7 @@ class FactsTable {
   uint32_t number_of(std::string_view text);
 
   std::vector<Facts> facts_;
-  std::vector<Source> sources_;
+  std::deque<Source> sources_;  // views of them stay valid
   std::unordered_map<std::string, FactsId> ids_;
   std::unordered_map<std::string, uint32_t> numbers_;
   NodeTable nodes_;

@@ -7,10 +7,12 @@
 
 namespace testmesh::discovery {
 
+__extension__ typedef unsigned __int128 Wide;
+
 inline constexpr uint64_t kMersenne61 = (1ULL << 61) - 1;
 
 inline uint64_t multiply61(uint64_t a, uint64_t b) {
-  const auto product = static_cast<unsigned __int128>(a) * b;
+  const auto product = static_cast<Wide>(a) * b;
   uint64_t sum = static_cast<uint64_t>(product & kMersenne61) + static_cast<uint64_t>(product >> 61);
   if (sum >= kMersenne61) sum -= kMersenne61;
   return sum;

@@ -1,4 +1,6 @@
 // Which spans become nodes (discovery.md 2.2).
+#include <array>
+
 #include "discovery/path_builder.h"
 
 namespace testmesh::discovery {
@@ -79,7 +81,8 @@ void PathBuilder::refresh_endpoint(Facts& facts, FactsId id) {
   }
   // Read after observing: a change made by this very call is included.
   facts.trie_version = tries_.version();
-  facts.endpoint = facts_.nodes().intern(NodeType::kApiEndpoint, endpoint_name(source.method, route), source.service);
+  facts.endpoint =
+      facts_.nodes().intern(NodeType::kApiEndpoint, endpoint_name(source.method, route), source.service);
   facts_.nodes().entry(facts.endpoint).from_path = true;
 }
 

@@ -48,8 +48,9 @@ void PathBuilder::collect(std::vector<model::PathNode>& nodes, std::vector<TreeN
   shape.clear();
   const NodeTable& table = facts_.nodes();
   std::vector<std::span<const uint32_t>> stack;
-  std::vector<int32_t> above{-1};                 // path index of the owner, by depth
-  std::vector<std::pair<uint32_t, uint32_t>> run{{kNoItem, 0}};  // (run of the last sibling, its number), by depth
+  std::vector<int32_t> above{-1};  // path index of the owner, by depth
+  std::vector<std::pair<uint32_t, uint32_t>> run{
+      {kNoItem, 0}};  // (run of the last sibling, its number), by depth
   size_t bytes = 0;
   for (Subtrees::Walk walk(subtrees_, stack, path_); !walk.at_end(); walk.next()) {
     const Item& item = subtrees_[walk.item()];
@@ -102,8 +103,10 @@ void PathBuilder::add_visits(FlowMatch& match, size_t path_size) {
 }
 
 size_t PathBuilder::memory_bytes() const {
-  return subtrees_.memory_bytes() + places_.capacity() * sizeof(Place) + attempts_.capacity() * sizeof(Attempt) +
-         (offsets_.capacity() + indices_.capacity() + children_.capacity() + siblings_.capacity()) * sizeof(uint32_t);
+  return subtrees_.memory_bytes() + places_.capacity() * sizeof(Place) +
+         attempts_.capacity() * sizeof(Attempt) +
+         (offsets_.capacity() + indices_.capacity() + children_.capacity() + siblings_.capacity()) *
+             sizeof(uint32_t);
 }
 
 }  // namespace testmesh::discovery

@@ -55,7 +55,7 @@ class PathBuilder {
     bool touches_below = false;
     bool has_peer_row_only = true;  // no database or topic row fits
     bool own_peer = false;          // own[own_count - 1] is an uninstrumented dependency
-    ItemList list;              // of all it adds
+    ItemList list;                  // of all it adds
   };
   struct Attempt {
     uint64_t url_low = 0, url_high = 0;
@@ -112,8 +112,8 @@ class PathBuilder {
   std::vector<uint32_t> children_, siblings_, consumers_;
   std::vector<uint32_t> run_;
   std::vector<ItemList> lists_;
-  std::vector<uint32_t> offsets_;        // parallel to the items: index in the path
-  std::vector<uint32_t> retried_;        // items, once per retry
+  std::vector<uint32_t> offsets_;  // parallel to the items: index in the path
+  std::vector<uint32_t> retried_;  // items, once per retry
 
   std::vector<Attempt> attempts_;
   std::vector<uint32_t> resent_after_failure_;  // positions already counted as retries

@@ -40,16 +40,20 @@ void PathBuilder::handle_retries(std::span<const uint32_t> children) {
       if (end - begin > 1) handle(all.subspan(begin, end - begin));
     }
   };
-  for_groups(attempts_, [](const Attempt& a) { return a.operation; }, [&](std::span<Attempt> same_name) {
-    for (Attempt& attempt : same_name) {
-      const std::string_view url = *url_of_ ? (*url_of_)((*tree_)[attempt.position].input) : std::string_view();
-      const XXH128_hash_t hash = XXH3_128bits(url.data(), url.size());
-      attempt.url_low = hash.low64;
-      attempt.url_high = hash.high64;
-    }
-    for_groups(same_name, [](const Attempt& a) { return std::pair(a.url_low, a.url_high); },
-               [&](std::span<Attempt> same) { handle_attempts(same); });
-  });
+  for_groups(
+      attempts_, [](const Attempt& a) { return a.operation; },
+      [&](std::span<Attempt> same_name) {
+        for (Attempt& attempt : same_name) {
+          const std::string_view url =
+              *url_of_ ? (*url_of_)((*tree_)[attempt.position].input) : std::string_view();
+          const XXH128_hash_t hash = XXH3_128bits(url.data(), url.size());
+          attempt.url_low = hash.low64;
+          attempt.url_high = hash.high64;
+        }
+        for_groups(
+            same_name, [](const Attempt& a) { return std::pair(a.url_low, a.url_high); },
+            [&](std::span<Attempt> same) { handle_attempts(same); });
+      });
 
   std::ranges::sort(resent_after_failure_);
   for (const uint32_t child : children)
@@ -165,7 +169,8 @@ bool PathBuilder::take_subtree(uint32_t failed, uint32_t next) {
   });
   for_own_items([&](uint32_t item) {
     if (const uint32_t pinned = subtrees_[item].pinned; pinned != kNoItem)
-      indices_[item] = indices_[pinned] == kNoItem ? kNoItem : indices_[pinned] + subtrees_[item].pinned_offset;
+      indices_[item] =
+          indices_[pinned] == kNoItem ? kNoItem : indices_[pinned] + subtrees_[item].pinned_offset;
   });
   std::vector<std::pair<uint32_t, uint32_t>> tops;  // first index, item
   uint32_t index = 0;

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <random>
 
+#include "discovery/list_hash.h"
+
 namespace testmesh::discovery {
 namespace {
 
@@ -29,7 +31,7 @@ constexpr size_t kRoomWorthKeeping = 1 << 16;
 SpanTree::SpanTree() : seed_(random_seed()) {}
 
 uint64_t SpanTree::slot_of(uint64_t id) const {
-  const auto product = static_cast<unsigned __int128>(id ^ seed_) * (seed_ ^ 0x9e3779b97f4a7c15ULL);
+  const auto product = static_cast<Wide>(id ^ seed_) * (seed_ ^ 0x9e3779b97f4a7c15ULL);
   return (static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64)) & mask_;
 }
 
@@ -115,8 +117,8 @@ void SpanTree::link_children(std::span<const SpanInput> spans) {
 // The entry first, the others by start.
 void SpanTree::order_roots(std::span<const SpanInput> spans) {
   std::ranges::sort(roots_);
-  const auto parentless = std::ranges::find_if(
-      roots_, [&](uint32_t root) { return spans[kept_[root].input].parent.is_zero(); });
+  const auto parentless =
+      std::ranges::find_if(roots_, [&](uint32_t root) { return spans[kept_[root].input].parent.is_zero(); });
   if (parentless != roots_.end()) std::rotate(roots_.begin(), parentless, parentless + 1);
   entry_has_parent_id_ = parentless == roots_.end();
 }

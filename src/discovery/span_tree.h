@@ -33,7 +33,7 @@ class SpanTree {
   uint32_t duplicates() const { return duplicates_; }
   uint32_t cycles_cut() const { return cycles_cut_; }
   bool entry_has_parent_id() const { return entry_has_parent_id_; }
-  uint32_t orphans() const { return orphans_; }          // cut spans not included
+  uint32_t orphans() const { return orphans_; }  // cut spans not included
   bool every_span_has_parent_id() const { return parentless_ == 0; }
   bool one_absent_parent() const { return one_absent_parent_; }
 
@@ -57,7 +57,7 @@ class SpanTree {
   uint32_t find(uint64_t id) const;
   uint64_t slot_of(uint64_t id) const;
 
-  const uint64_t seed_;  // ids are a stranger's: what collides is not theirs to choose
+  const uint64_t seed_;          // ids are a stranger's: what collides is not theirs to choose
   std::vector<Kept> kept_;       // by start, then id
   std::vector<Links> links_;     // parallel to kept_; indices into kept_
   std::vector<uint32_t> table_;  // id -> index into kept_

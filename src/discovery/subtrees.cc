@@ -37,7 +37,8 @@ ItemList Subtrees::single(uint32_t item) {
   arena_.push_back(item);
   const Item& subtree = items_[item];
   const ListHash& own = nodes_[subtree.node].hash;
-  return {static_cast<uint32_t>(arena_.size() - 1), 1, subtree.below.count == 0 ? own : own.then(subtree.below.hash)};
+  return {static_cast<uint32_t>(arena_.size() - 1), 1,
+          subtree.below.count == 0 ? own : own.then(subtree.below.hash)};
 }
 
 uint32_t Subtrees::find(uint32_t item) {
@@ -108,7 +109,8 @@ void Subtrees::place(const ItemList& list, uint32_t first) {
   }
 }
 
-Subtrees::Walk::Walk(const Subtrees& subtrees, std::vector<std::span<const uint32_t>>& stack, const ItemList& list)
+Subtrees::Walk::Walk(const Subtrees& subtrees, std::vector<std::span<const uint32_t>>& stack,
+                     const ItemList& list)
     : subtrees_(subtrees), stack_(stack) {
   stack_.clear();
   if (list.count > 0) stack_.push_back(subtrees_.members(list));
@@ -198,7 +200,8 @@ int Subtrees::compare(const ItemList& a, const ItemList& b) {
     for (; !again_a.at_end() && !again_b.at_end(); again_a.next(), again_b.next()) {
       const NodeId x = items_[again_a.item()].node, y = items_[again_b.item()].node;
       if (x == y) continue;
-      if (const int order = nodes_.node(x).service.compare(nodes_.node(y).service); order != 0) return sign(order);
+      if (const int order = nodes_.node(x).service.compare(nodes_.node(y).service); order != 0)
+        return sign(order);
     }
   }
   Walk shape_a(*this, stack_a_, a), shape_b(*this, stack_b_, b);

@@ -26,12 +26,12 @@ struct ItemList {
 
 struct Item {
   NodeId node = kNoNode;
-  uint32_t owner = kNoItem;      // the node right above; always a smaller index
-  uint32_t same_as = kNoItem;    // the equal subtree in front of this one
-  uint32_t run = 0;              // equal: concurrent siblings
-  uint32_t offset = kNoItem;     // nodes between its owner and itself; kNoItem: not in the path
-  uint32_t pinned = kNoItem;     // of a failed attempt: what it visits counts as the node
-  uint32_t pinned_offset = 0;    //   `pinned_offset` behind this item
+  uint32_t owner = kNoItem;    // the node right above; always a smaller index
+  uint32_t same_as = kNoItem;  // the equal subtree in front of this one
+  uint32_t run = 0;            // equal: concurrent siblings
+  uint32_t offset = kNoItem;   // nodes between its owner and itself; kNoItem: not in the path
+  uint32_t pinned = kNoItem;   // of a failed attempt: what it visits counts as the node
+  uint32_t pinned_offset = 0;  //   `pinned_offset` behind this item
   ItemList below;
 };
 
@@ -46,7 +46,9 @@ class Subtrees {
   uint32_t size() const { return static_cast<uint32_t>(items_.size()); }
   const NodeTable& nodes() const { return nodes_; }
 
-  std::span<const uint32_t> members(const ItemList& list) const { return {arena_.data() + list.begin, list.count}; }
+  std::span<const uint32_t> members(const ItemList& list) const {
+    return {arena_.data() + list.begin, list.count};
+  }
 
   // A list of this one item, whose `below` is final.
   ItemList single(uint32_t item);

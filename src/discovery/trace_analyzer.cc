@@ -75,7 +75,8 @@ void TraceAnalyzer::Impl::add_match(std::span<const SpanInput> spans, uint32_t b
   const SpanInput& entry = spans[tree[begin].input];
   const FlowIdentity* flow = flow_of_path(facts[entry.facts], facts.source(entry.facts));
   bool error = false;
-  for (uint32_t position = begin; position < end && !error; ++position) error = spans[tree[position].input].error;
+  for (uint32_t position = begin; position < end && !error; ++position)
+    error = spans[tree[position].input].error;
 
   FlowMatch* match = nullptr;
   for (size_t i = 0; i < matches && !match; ++i)
@@ -123,7 +124,8 @@ bool TraceAnalyzer::Impl::partial(std::span<const SpanInput> spans) const {
   return false;
 }
 
-TraceAnalyzer::TraceAnalyzer(NameTries& tries, FlowCatalog& catalog) : impl_(std::make_unique<Impl>(tries, catalog)) {}
+TraceAnalyzer::TraceAnalyzer(NameTries& tries, FlowCatalog& catalog)
+    : impl_(std::make_unique<Impl>(tries, catalog)) {}
 TraceAnalyzer::~TraceAnalyzer() = default;
 
 FactsId TraceAnalyzer::facts(const SpanDescription& description) {
@@ -136,6 +138,31 @@ FactsId TraceAnalyzer::facts(const SpanDescription& description) {
 uint64_t TraceAnalyzer::epoch() const { return impl_->facts.epoch(); }
 bool TraceAnalyzer::is_test(FactsId id) const { return impl_->facts[id].is_test; }
 std::string_view TraceAnalyzer::service(FactsId id) const { return impl_->facts.source(id).service; }
+
+std::string_view TraceAnalyzer::operation(FactsId id) const {
+  Impl& impl = *impl_;
+  const Facts& facts = impl.facts[id];
+  const FactsTable::Source& source = impl.facts.source(id);
+  NodeId endpoint = facts.endpoint;
+  if (facts.route_from_path && facts.trie_version != impl.tries.version()) {
+    // Shown, not seen: the tries learn from traces only.
+    const std::string route = impl.tries.apply(source.service, source.route);
+    endpoint = impl.facts.nodes().intern(model::NodeType::kApiEndpoint, endpoint_name(source.method, route),
+                                         source.service);
+    impl.facts.nodes().entry(endpoint).from_path = true;
+  }
+  return endpoint == kNoNode ? std::string_view(source.operation)
+                             : impl.facts.nodes().node(endpoint).identifier;
+}
+
+size_t TraceAnalyzer::memory_bytes() const {
+  const Impl& impl = *impl_;
+  size_t matches = 0;
+  for (const FlowMatch& match : impl.result.flows)
+    matches += match.visits.capacity() * sizeof(Visit) + match.retries.capacity() * sizeof(uint32_t);
+  return impl.facts.memory_bytes() + impl.tree.memory_bytes() + impl.builder.memory_bytes() + matches +
+         impl.result.order.capacity() * sizeof(OrderedSpan) + impl.flows.size() * (sizeof(FlowKey) + 32);
+}
 
 const TraceAnalysis& TraceAnalyzer::analyze(std::span<const SpanInput> spans, const UrlOf& url_of) {
   Impl& impl = *impl_;
