@@ -48,10 +48,13 @@ auto sort_key(const List& list) {
   return std::tuple(string_of(list), services, depths);
 }
 
-bool same_nodes(const Subtree& a, const Subtree& b) { return std::ranges::equal(a, b, {}, &Flat::node, &Flat::node); }
+bool same_nodes(const Subtree& a, const Subtree& b) {
+  return std::ranges::equal(a, b, {}, &Flat::node, &Flat::node);
+}
 
 bool repeats(const PathNode& a, const PathNode& b) {
-  return a.type == b.type && a.identifier == b.identifier && (a.type == NodeType::kTopic || a.service == b.service);
+  return a.type == b.type && a.identifier == b.identifier &&
+         (a.type == NodeType::kTopic || a.service == b.service);
 }
 
 class Oracle {
@@ -81,14 +84,16 @@ class Oracle {
     const uint64_t entry = roots_.front();
     result_.test = at(entry).names.is_test;
     result_.partial = partial();
-    result_.all_parents_resolve = at(entry).span->parent_number == 0 && absent_.empty() && result_.cycles == 0;
+    result_.all_parents_resolve =
+        at(entry).span->parent_number == 0 && absent_.empty() && result_.cycles == 0;
     if (!result_.test) {
       result_.flows.push_back(flow_of(roots_));
     } else {
       for (const uint64_t root : roots_) add_parts(root, at(entry).span->service_name);
       std::map<std::tuple<std::string, std::string, std::string, std::string>, OracleFlow> merged;
       for (const OracleFlow& flow : result_.flows) {
-        auto [found, is_new] = merged.try_emplace({flow.environment, flow.service, flow.operation, flow.path}, flow);
+        auto [found, is_new] =
+            merged.try_emplace({flow.environment, flow.service, flow.operation, flow.path}, flow);
         if (is_new) continue;
         for (size_t i = 0; i < flow.calls.size(); ++i) {
           found->second.calls[i] += flow.calls[i];
@@ -109,7 +114,8 @@ class Oracle {
   void join() {
     std::vector<uint64_t> parentless, others;
     for (auto& [id, known] : known_) {
-      if (known.parent == 0) parentless.push_back(id);
+      if (known.parent == 0)
+        parentless.push_back(id);
       else if (!known_.contains(known.parent)) {
         absent_.insert(known.parent);
         known.parent = 0;
@@ -137,7 +143,8 @@ class Oracle {
     every_has_parent_ = parentless.empty();
     roots_.insert(roots_.end(), others.begin(), others.end());
     if (roots_.empty()) return;
-    const auto entry = every_has_parent_ ? std::ranges::min(others, by_start) : std::ranges::min(parentless, by_start);
+    const auto entry =
+        every_has_parent_ ? std::ranges::min(others, by_start) : std::ranges::min(parentless, by_start);
     std::ranges::sort(roots_, [&](uint64_t a, uint64_t b) {
       return std::tuple(a != entry, start_of(a)) < std::tuple(b != entry, start_of(b));
     });
@@ -190,7 +197,8 @@ class Oracle {
     return flow;
   }
 
-  List visit(uint64_t id, const std::string& outer_service, std::vector<PathNode> above, bool& touches_outside) {
+  List visit(uint64_t id, const std::string& outer_service, std::vector<PathNode> above,
+             bool& touches_outside) {
     const TestSpan& span = *at(id).span;
     const SpanNames& names = at(id).names;
     const bool enters = id == entry_ || span.service_name != outer_service;
@@ -199,8 +207,8 @@ class Oracle {
     const auto add = [&](std::vector<PathNode> nodes) {
       touches = true;
       if (above.size() >= nodes.size() &&
-          std::ranges::equal(nodes, std::vector(above.end() - static_cast<ptrdiff_t>(nodes.size()), above.end()),
-                             repeats))
+          std::ranges::equal(
+              nodes, std::vector(above.end() - static_cast<ptrdiff_t>(nodes.size()), above.end()), repeats))
         return false;
       for (const PathNode& node : nodes) {
         above.push_back(node);
@@ -211,8 +219,10 @@ class Oracle {
     const PathNode service{NodeType::kService, span.service_name, span.service_name};
     const PathNode topic{NodeType::kTopic, names.topic, span.service_name};
     if (span.kind == kConsumer && !names.receives_or_settles) {
-      if (names.topic.empty() || (!above.empty() && repeats(above.back(), topic))) add({service});
-      else add({topic, service});
+      if (names.topic.empty() || (!above.empty() && repeats(above.back(), topic)))
+        add({service});
+      else
+        add({topic, service});
     } else if ((span.kind == kServer || (span.kind == kInternal && enters)) && !names.endpoint.empty()) {
       add({{NodeType::kApiEndpoint, names.endpoint, span.service_name}});
     } else if (enters) {
@@ -230,7 +240,8 @@ class Oracle {
     bool below = false;
     for (const uint64_t child : at(id).children) lists[child] = visit(child, span.service_name, above, below);
     if (span.kind == kClient && !names.peer.empty() && !resource && !below &&
-        (above.empty() || (above.back().type != NodeType::kDatabase && above.back().type != NodeType::kTopic))) {
+        (above.empty() ||
+         (above.back().type != NodeType::kDatabase && above.back().type != NodeType::kTopic))) {
       if (add({{NodeType::kService, names.peer, span.service_name}})) own.back().own_peer = true;
     }
     retry(at(id).children, lists);
@@ -281,7 +292,8 @@ class Oracle {
     List result;
     for (const List& list : lists)
       for (const Subtree& subtree : list) {
-        const auto equal = std::ranges::find_if(result, [&](const Subtree& s) { return same_nodes(s, subtree); });
+        const auto equal =
+            std::ranges::find_if(result, [&](const Subtree& s) { return same_nodes(s, subtree); });
         if (equal == result.end()) {
           result.push_back(subtree);
           continue;
@@ -303,13 +315,17 @@ class Oracle {
                       url == span.attributes.end() ? "" : url->second);
   }
 
+  // Start as it counts, then what tells attempts at one instant apart.
+  auto attempt_order(uint64_t id) {
+    const TestSpan& span = *at(id).span;
+    const uint64_t counted = span.start % 1'000'000 == 0 ? span.start + 1'000'000 : span.start;
+    return std::tuple(counted, span.start, span.end, id);
+  }
+
   bool after(uint64_t next, uint64_t failed) {
-    const TestSpan &n = *at(next).span, &f = *at(failed).span;
-    if (next == failed || operation_of(next) != operation_of(failed)) return false;
-    const bool whole = n.start % 1'000'000 == 0;
-    if ((whole ? n.start + 1'000'000 : n.start) < f.end || n.start < f.start) return false;
-    if (n.start > f.start) return true;
-    return whole && (!n.failed || std::pair(n.end, next) > std::pair(f.end, failed));
+    const auto n = attempt_order(next), f = attempt_order(failed);
+    if (operation_of(next) != operation_of(failed) || n <= f || std::get<0>(n) < std::get<2>(f)) return false;
+    return std::get<1>(n) != std::get<1>(f) || std::get<0>(n) != std::get<1>(n);
   }
 
   void retry(std::vector<uint64_t> siblings, std::map<uint64_t, List>& lists) {
@@ -318,14 +334,8 @@ class Oracle {
     std::vector<uint64_t> failed;
     for (const uint64_t id : siblings)
       if (at(id).span->failed) failed.push_back(id);
-    std::ranges::sort(failed, std::greater(), [&](uint64_t id) {
-      return std::tuple(at(id).span->start, at(id).span->end, at(id).span == nullptr ? 0 : id);
-    });
-    // "Next" is by start as it counts.
-    std::ranges::sort(siblings, {}, [&](uint64_t id) {
-      const uint64_t start = at(id).span->start;
-      return std::tuple(start % 1'000'000 == 0 ? start + 1'000'000 : start, start, id);
-    });
+    std::ranges::sort(failed, std::greater(), [&](uint64_t id) { return attempt_order(id); });
+    std::ranges::sort(siblings, {}, [&](uint64_t id) { return attempt_order(id); });
     for (const uint64_t id : failed) {
       bool first = true, taken = false;
       for (const uint64_t next : siblings) {

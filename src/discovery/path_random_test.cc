@@ -8,7 +8,9 @@ namespace {
 
 using Random = std::mt19937_64;
 
-size_t below(Random& random, size_t limit) { return std::uniform_int_distribution<size_t>(0, limit - 1)(random); }
+size_t below(Random& random, size_t limit) {
+  return std::uniform_int_distribution<size_t>(0, limit - 1)(random);
+}
 
 // Small worlds, so that equal names, overlaps and repeats are frequent.
 std::deque<TestSpan> random_trace(Random& random, bool with_duplicates) {
@@ -19,9 +21,12 @@ std::deque<TestSpan> random_trace(Random& random, bool with_duplicates) {
   std::vector<uint64_t> ids;
   for (size_t i = 0; i < count; ++i) ids.push_back(1 + i);
   std::ranges::shuffle(ids, random);
-  const auto pick = [&](std::initializer_list<const char*> values) { return *(values.begin() + below(random, values.size())); };
+  const auto pick = [&](std::initializer_list<const char*> values) {
+    return *(values.begin() + below(random, values.size()));
+  };
   for (size_t i = 0; i < count; ++i) {
-    auto& span = t.span(pick({"a", "a", "b", "c"}), static_cast<model::SpanKind>(1 + below(random, 5)), pick({"op", "op", "call"}));
+    auto& span = t.span(pick({"a", "a", "b", "c"}), static_cast<model::SpanKind>(1 + below(random, 5)),
+                        pick({"op", "op", "call"}));
     span.id(ids[i]).under(i == 0 ? 0 : ids[below(random, i)]);
     if (i > 0 && below(random, 12) == 0) span.under(0);
     if (orphans && below(random, 4) == 0) span.under(100 + below(random, 2));
@@ -30,13 +35,22 @@ std::deque<TestSpan> random_trace(Random& random, bool with_duplicates) {
     span.ns(start, start + below(random, 6) * grain / 2);
     if (below(random, 4) == 0) span.error();
     switch (below(random, 6)) {
-      case 0: span.route(pick({"GET", "POST"}), pick({"/x", "/y/{id}"})); break;
-      case 1: span.with("db.system.name", "redis").with("db.namespace", pick({"d1", "d2"})); break;
-      case 2:
-        span.with("messaging.destination.name", pick({"t", "u"})).with("messaging.operation.type", pick({"send", "process", "receive"}));
+      case 0:
+        span.route(pick({"GET", "POST"}), pick({"/x", "/y/{id}"}));
         break;
-      case 3: case 4: span.with("server.address", pick({"p", "q", "a"})); break;
-      default: break;
+      case 1:
+        span.with("db.system.name", "redis").with("db.namespace", pick({"d1", "d2"}));
+        break;
+      case 2:
+        span.with("messaging.destination.name", pick({"t", "u"}))
+            .with("messaging.operation.type", pick({"send", "process", "receive"}));
+        break;
+      case 3:
+      case 4:
+        span.with("server.address", pick({"p", "q", "a"}));
+        break;
+      default:
+        break;
     }
     if (below(random, 10) == 0) span.with("http.request.resend_count", "1");
     if (below(random, 6) == 0) span.with("url.full", pick({"http://p/1", "http://p/2"}));
@@ -63,7 +77,8 @@ std::vector<OracleFlow> as_oracle(const TraceAnalysis& analysis) {
 }
 
 void PrintTo(const TestSpan& span, std::ostream* out) {
-  *out << "\n" << span.number << " under " << span.parent_number << " " << span.service_name << " kind "
+  *out << "\n"
+       << span.number << " under " << span.parent_number << " " << span.service_name << " kind "
        << static_cast<int>(span.kind) << " '" << span.span_name << "' " << span.start << "-" << span.end
        << (span.failed ? " error" : "");
   for (const auto& [key, value] : span.attributes) *out << " " << key << "=" << value;
@@ -99,7 +114,8 @@ TEST(RandomTraces, TheAnalyzerAgreesWithThePlainRulesInAnyInputOrder) {
     auto spans = random_trace(random, with_duplicates);
     const OracleResult expected = oracle(spans);
     const TraceAnalysis& analysis = workspace.analyze(spans);
-    ASSERT_EQ(described(as_oracle(analysis)), described(expected.flows)) << described(spans) << "\nseed " << seed;
+    ASSERT_EQ(described(as_oracle(analysis)), described(expected.flows))
+        << described(spans) << "\nseed " << seed;
     ASSERT_EQ(analysis.partial, expected.partial) << described(spans);
     ASSERT_EQ(analysis.test, expected.test) << described(spans);
     ASSERT_EQ(analysis.cycles_cut, expected.cycles) << described(spans);

@@ -121,7 +121,10 @@ TEST(DatabaseRow, AServerSpanIsNoDatabase) {
 TEST(DatabaseRow, NestedInstrumentationIsOneNode) {
   Trace t;
   auto& entry = t.server("a", "GET", "/");
-  auto& outer = t.span("a", kInternal, "orm").with("db.system.name", "postgresql").with("db.namespace", "o").under(entry);
+  auto& outer = t.span("a", kInternal, "orm")
+                    .with("db.system.name", "postgresql")
+                    .with("db.namespace", "o")
+                    .under(entry);
   t.query("a", "o").under(outer);
   EXPECT_EQ(t.path(), "api_endpoint:GET /->database:o");
   EXPECT_THAT(t.flow().calls, ElementsAre(1, 1));
@@ -194,7 +197,10 @@ TEST(TopicRow, AClientOrInternalSpanThatSends) {
     for (const auto kind : {kClient, kInternal}) {
       Trace t;
       auto& entry = t.server("a", "POST", "/");
-      t.span("a", kind).with("messaging.destination", "t").with("messaging.operation", operation).under(entry);
+      t.span("a", kind)
+          .with("messaging.destination", "t")
+          .with("messaging.operation", operation)
+          .under(entry);
       EXPECT_EQ(t.path(), "api_endpoint:POST /->topic:t");
     }
   }
@@ -203,8 +209,11 @@ TEST(TopicRow, AClientOrInternalSpanThatSends) {
 TEST(TopicRow, AClientThatPollsIsNothing) {
   Trace t;
   auto& entry = t.server("a", "POST", "/");
-  t.span("a", kClient, "poll").with("messaging.destination.name", "t").with("messaging.operation.type", "receive")
-      .with("server.address", "kafka").under(entry);
+  t.span("a", kClient, "poll")
+      .with("messaging.destination.name", "t")
+      .with("messaging.operation.type", "receive")
+      .with("server.address", "kafka")
+      .under(entry);
   EXPECT_EQ(t.path(), "api_endpoint:POST /");
 }
 
@@ -267,10 +276,18 @@ TEST(RealClients, ExpressMiddlewaresAndPgAreNoExtraNodes) {
   Trace t;
   auto& request = t.server("gateway", "GET", "/checkout/:id");
   auto& middleware = t.span("gateway", kInternal, "middleware - patched").under(request);
-  auto& handler = t.span("gateway", kInternal, "request handler - /checkout/:id").with("http.route", "/checkout/:id").under(middleware);
-  auto& connect = t.span("gateway", kClient, "pg.connect").with("db.system.name", "postgresql").with("db.namespace", "shop").under(handler);
+  auto& handler = t.span("gateway", kInternal, "request handler - /checkout/:id")
+                      .with("http.route", "/checkout/:id")
+                      .under(middleware);
+  auto& connect = t.span("gateway", kClient, "pg.connect")
+                      .with("db.system.name", "postgresql")
+                      .with("db.namespace", "shop")
+                      .under(handler);
   t.span("gateway", kInternal, "tcp.connect").under(connect);
-  t.span("gateway", kClient, "pg.query:SELECT shop").with("db.system.name", "postgresql").with("db.namespace", "shop").under(handler);
+  t.span("gateway", kClient, "pg.query:SELECT shop")
+      .with("db.system.name", "postgresql")
+      .with("db.namespace", "shop")
+      .under(handler);
   auto& call = t.client("gateway").with("server.address", "items").under(handler);
   t.span("gateway", kInternal, "tcp.connect").under(call);
   t.server("items", "GET", "/items/:id").under(call);
@@ -279,7 +296,8 @@ TEST(RealClients, ExpressMiddlewaresAndPgAreNoExtraNodes) {
 
 TEST(RealClients, FastApiSendSpansAreNothing) {
   Trace t;
-  auto& request = t.span("api", kServer, "GET /items/{id}").with("http.method", "GET").with("http.route", "/items/{id}");
+  auto& request =
+      t.span("api", kServer, "GET /items/{id}").with("http.method", "GET").with("http.route", "/items/{id}");
   t.span("api", kInternal, "GET /items/{id} http send").under(request);
   t.span("api", kInternal, "GET /items/{id} http send").under(request);
   EXPECT_EQ(t.path(), "api_endpoint:GET /items/:id");
@@ -287,15 +305,22 @@ TEST(RealClients, FastApiSendSpansAreNothing) {
 
 TEST(RealClients, GoHasItsRouteInTheSpanName) {
   Trace t;
-  auto& request = t.span("go", kServer, "GET /items/{id}").with("http.request.method", "GET").with("url.path", "/items/1");
-  t.span("go", kClient, "HTTP GET").with("http.request.method", "GET").with("server.address", "b").under(request);
+  auto& request = t.span("go", kServer, "GET /items/{id}")
+                      .with("http.request.method", "GET")
+                      .with("url.path", "/items/1");
+  t.span("go", kClient, "HTTP GET")
+      .with("http.request.method", "GET")
+      .with("server.address", "b")
+      .under(request);
   EXPECT_EQ(t.path(), "api_endpoint:GET /items/:id->service:b");
 }
 
 TEST(RealClients, PythonOldConventions) {
   Trace t;
-  auto& request = t.span("py", kServer, "GET /checkout/<int:id>").with("http.method", "GET")
-      .with("http.target", "/checkout/7").with("http.route", "/checkout/<int:id>");
+  auto& request = t.span("py", kServer, "GET /checkout/<int:id>")
+                      .with("http.method", "GET")
+                      .with("http.target", "/checkout/7")
+                      .with("http.route", "/checkout/<int:id>");
   t.span("py", kClient, "select").with("db.system", "sqlite").with("db.statement", "select 1").under(request);
   EXPECT_EQ(t.path(), "api_endpoint:GET /checkout/:id->database:sqlite");
 }
@@ -303,17 +328,25 @@ TEST(RealClients, PythonOldConventions) {
 TEST(RealClients, KafkaJsEachMessageSeven) {
   Trace t;
   auto& entry = t.server("a", "POST", "/");
-  auto& send = t.span("a", kProducer, "t").with("messaging.system", "kafka").with("messaging.destination", "t").under(entry);
-  auto& process = t.span("b", kConsumer, "t").with("messaging.system", "kafka").with("messaging.destination", "t")
-      .with("messaging.operation", "process").under(send);
+  auto& send = t.span("a", kProducer, "t")
+                   .with("messaging.system", "kafka")
+                   .with("messaging.destination", "t")
+                   .under(entry);
+  auto& process = t.span("b", kConsumer, "t")
+                      .with("messaging.system", "kafka")
+                      .with("messaging.destination", "t")
+                      .with("messaging.operation", "process")
+                      .under(send);
   t.query("b", "d").under(process);
   EXPECT_EQ(t.path(), "api_endpoint:POST /->topic:t->service:b->database:d");
 }
 
 TEST(RealClients, KafkaJsEachBatchPollIsSeenThrough) {
   Trace t;
-  auto& poll = t.span("b", kClient, "poll t").with("messaging.system", "kafka").with("messaging.destination.name", "t")
-      .with("messaging.operation.type", "receive");
+  auto& poll = t.span("b", kClient, "poll t")
+                   .with("messaging.system", "kafka")
+                   .with("messaging.destination.name", "t")
+                   .with("messaging.operation.type", "receive");
   t.process("b", "t").under(poll);
   t.process("b", "t").under(poll);
   EXPECT_EQ(t.path(), "service:b->topic:t->service:b");
@@ -322,26 +355,42 @@ TEST(RealClients, KafkaJsEachBatchPollIsSeenThrough) {
 TEST(RealClients, KafkaPythonNamesNoOperation) {
   Trace t;
   auto& entry = t.server("a", "POST", "/");
-  auto& send = t.span("a", kProducer, "t send").with("messaging.system", "kafka").with("messaging.destination", "t").under(entry);
-  t.span("b", kConsumer, "t receive").with("messaging.system", "kafka").with("messaging.destination", "t").under(send);
+  auto& send = t.span("a", kProducer, "t send")
+                   .with("messaging.system", "kafka")
+                   .with("messaging.destination", "t")
+                   .under(entry);
+  t.span("b", kConsumer, "t receive")
+      .with("messaging.system", "kafka")
+      .with("messaging.destination", "t")
+      .under(send);
   EXPECT_EQ(t.path(), "api_endpoint:POST /->topic:t->service:b");
 }
 
 TEST(RealClients, ConfluentRecvWrapsProcess) {
   Trace t;
   auto& recv = t.span("b", kConsumer, "recv");
-  t.span("b", kConsumer, "t process").with("messaging.system", "kafka").with("messaging.destination", "t")
-      .with("messaging.operation", "process").under(recv);
+  t.span("b", kConsumer, "t process")
+      .with("messaging.system", "kafka")
+      .with("messaging.destination", "t")
+      .with("messaging.operation", "process")
+      .under(recv);
   EXPECT_EQ(t.path(), "service:b->topic:t->service:b");
 }
 
 TEST(RealClients, JavaAgentPublishAndProcess) {
   Trace t;
   auto& entry = t.server("a", "POST", "/");
-  auto& publish = t.span("a", kProducer, "t publish").with("messaging.system", "kafka")
-      .with("messaging.destination.name", "t").with("messaging.operation", "publish").under(entry);
-  t.span("b", kConsumer, "t process").with("messaging.system", "kafka").with("messaging.destination.name", "t")
-      .with("messaging.operation", "process").with("messaging.destination.partition.id", "3").under(publish);
+  auto& publish = t.span("a", kProducer, "t publish")
+                      .with("messaging.system", "kafka")
+                      .with("messaging.destination.name", "t")
+                      .with("messaging.operation", "publish")
+                      .under(entry);
+  t.span("b", kConsumer, "t process")
+      .with("messaging.system", "kafka")
+      .with("messaging.destination.name", "t")
+      .with("messaging.operation", "process")
+      .with("messaging.destination.partition.id", "3")
+      .under(publish);
   EXPECT_EQ(t.path(), "api_endpoint:POST /->topic:t->service:b");
 }
 

@@ -64,35 +64,29 @@ void PathBuilder::handle_retries(std::span<const uint32_t> children) {
 // Attempts at one operation. From the last to the first, so that an attempt
 // whose successor failed too takes what that one has taken.
 void PathBuilder::handle_attempts(std::span<Attempt> attempts) {
-  // A position is as good as (start, id) among siblings.
-  const auto order = [](const Attempt& a) { return std::tuple(a.counted_start, a.start, a.position); };
-  std::ranges::sort(attempts, {}, order);
-  const auto comes_after = [](const Attempt& next, const Attempt& failed) {
-    if (next.counted_start < failed.end || next.position == failed.position) return false;
-    if (next.start != failed.start) return next.start > failed.start;
-    // The same instant is after only where the clock cut it off; of two that
-    // failed, each being after the other, the one that took longer is.
-    if (next.counted_start == next.start) return false;
-    return !next.error || std::pair(next.end, next.position) > std::pair(failed.end, failed.position);
-  };
-
-  std::vector<const Attempt*> failed;
-  for (const Attempt& attempt : attempts)
-    if (attempt.error) failed.push_back(&attempt);
-  std::ranges::sort(failed, [](const Attempt* a, const Attempt* b) {
-    return std::tuple(a->start, a->end, a->position) > std::tuple(b->start, b->end, b->position);
-  });
-  for (const Attempt* attempt : failed) {
-    auto next = std::ranges::lower_bound(attempts, attempt->end, {}, &Attempt::counted_start);
-    while (next != attempts.end() && !comes_after(*next, *attempt)) ++next;
+  // At one instant of a clock that was cut off, what came after ended later. A
+  // position is as good as (start, id) among siblings.
+  std::ranges::sort(attempts, {},
+                    [](const Attempt& a) { return std::tuple(a.counted_start, a.start, a.end, a.position); });
+  for (size_t i = attempts.size(); i-- > 0;) {
+    const Attempt& failed = attempts[i];
+    if (!failed.error) continue;
+    auto next = attempts.begin() + static_cast<ptrdiff_t>(i) + 1;
+    // The very same instant is beside it, not after it.
+    if (failed.counted_start == failed.start)
+      next = std::upper_bound(next, attempts.end(), failed, [](const Attempt& a, const Attempt& b) {
+        return std::pair(a.counted_start, a.start) < std::pair(b.counted_start, b.start);
+      });
+    next = std::lower_bound(next, attempts.end(), failed.end,
+                            [](const Attempt& a, uint64_t end) { return a.counted_start < end; });
     if (next == attempts.end()) continue;
     const uint32_t immediate = next->position;
     resent_after_failure_.push_back(immediate);
     for (; next != attempts.end() && retry_budget_ > 0; ++next) {
       --retry_budget_;
-      if (comes_after(*next, *attempt) && take_subtree(attempt->position, next->position)) break;
+      if (take_subtree(failed.position, next->position)) break;
     }
-    count_retry(attempt->position, immediate);
+    count_retry(failed.position, immediate);
   }
 }
 
@@ -112,6 +106,11 @@ bool PathBuilder::take_subtree(uint32_t failed, uint32_t next) {
   if (mine.list.hash == theirs.hash) return true;
 
   const uint32_t failed_end = (*tree_)[failed].end;
+  if (retry_budget_ < failed_end - failed) {
+    retry_budget_ = 0;
+    return false;
+  }
+  retry_budget_ -= failed_end - failed;
   std::vector<uint32_t> own_peers;
   std::vector<bool> same_call(failed_end - failed, false);
   for (uint32_t position = failed; position < failed_end; ++position) {

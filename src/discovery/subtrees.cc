@@ -35,10 +35,10 @@ uint32_t Subtrees::add(NodeId node, uint32_t owner) {
 
 ItemList Subtrees::single(uint32_t item) {
   arena_.push_back(item);
-  const Item& subtree = items_[item];
-  const ListHash& own = nodes_[subtree.node].hash;
-  return {static_cast<uint32_t>(arena_.size() - 1), 1,
-          subtree.below.count == 0 ? own : own.then(subtree.below.hash)};
+  Item& subtree = items_[item];
+  subtree.hash = nodes_[subtree.node].hash;
+  if (subtree.below.count > 0) subtree.hash = subtree.hash.then(subtree.below.hash);
+  return {static_cast<uint32_t>(arena_.size() - 1), 1, subtree.hash};
 }
 
 uint32_t Subtrees::find(uint32_t item) {
@@ -57,11 +57,6 @@ ItemList Subtrees::concatenate(std::span<const ItemList> lists) {
   for (const auto& list : lists) total += list.count;
   // Collected behind the arena's end, where nothing else is added meanwhile.
   ItemList result{static_cast<uint32_t>(arena_.size()), 0, {}};
-  const auto whole_hash = [&](uint32_t item) {
-    const Item& subtree = items_[item];
-    const ListHash& own = nodes_[subtree.node].hash;
-    return subtree.below.count == 0 ? own : own.then(subtree.below.hash);
-  };
   const bool few = total <= kFewItems;
   uint64_t mask = 0;
   if (!few) {
@@ -71,17 +66,17 @@ ItemList Subtrees::concatenate(std::span<const ItemList> lists) {
   for (const auto& list : lists) {
     for (uint32_t i = 0; i < list.count; ++i) {
       const uint32_t item = arena_[list.begin + i];
-      const ListHash hash = whole_hash(item);
+      const ListHash& hash = items_[item].hash;
       uint32_t equal = kNoItem;
       uint64_t slot = 0;
       if (few) {
         for (uint32_t k = 0; k < result.count && equal == kNoItem; ++k) {
           const uint32_t other = arena_[result.begin + k];
-          if (other == item || whole_hash(other) == hash) equal = other;
+          if (other == item || items_[other].hash == hash) equal = other;
         }
       } else {
         for (slot = hash.a & mask; table_[slot] != kNoItem; slot = (slot + 1) & mask) {
-          if (table_[slot] != item && !(whole_hash(table_[slot]) == hash)) continue;
+          if (table_[slot] != item && !(items_[table_[slot]].hash == hash)) continue;
           equal = table_[slot];
           break;
         }

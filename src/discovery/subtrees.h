@@ -33,6 +33,7 @@ struct Item {
   uint32_t pinned = kNoItem;   // of a failed attempt: what it visits counts as the node
   uint32_t pinned_offset = 0;  //   `pinned_offset` behind this item
   ItemList below;
+  ListHash hash;  // of the whole subtree; set by single()
 };
 
 class Subtrees {
