@@ -6,14 +6,14 @@
 # A script in tests/clients named test_*.py or *_test.py is one check: exit 0
 # passed, 77 skipped (it says why), else failed. It may print a line
 # "N passed, N failed" of its own, which is then taken instead. Both it and
-# demo/run.sh find the server in $TESTMESH_BIN.
+# demo/run.sh find the server in $TESTMESH_BINARY.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 started=$SECONDS
 results=build/test-results
 rm -rf $results
 mkdir -p $results
-export TESTMESH_BIN="$PWD/build/release/testmesh"
+export TESTMESH_BINARY="$PWD/build/release/testmesh"
 jobs=${BUILD_JOBS:-$(nproc)}
 
 record() { echo "$1 $2 $3 $4" >>$results/counts; }  # name passed failed skipped
