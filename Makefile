@@ -35,10 +35,12 @@ bench: ## measure the real server: throughput, CPU, memory, bytes, look-ups
 
 lint: ## clang-format and clang-tidy; a file already found clean is not read again
 	@tools/build.sh release all
-	@tools/lint.py --build build/release
+	@cmake --preset bench >/dev/null
+	@cmake --preset fuzz >/dev/null
+	@tools/lint.py --build build/release --build build/bench --build build/fuzz
 
 format: ## let clang-format rewrite the C++ files
-	@tools/lint.py --build build/release --format
+	@tools/lint.py --format
 
 clean: ## remove build/
 	rm -rf build

@@ -3,7 +3,7 @@
 
 A file is given to clang-tidy again only when it, a header of ours that it
 includes, or .clang-tidy has changed since it was found clean: the answers are
-kept under <build>/lint. `--all` reads every file anew.
+kept under build/lint. `--all` reads every file anew.
 """
 import argparse
 import concurrent.futures
@@ -63,11 +63,11 @@ def tidy(build, source):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--build", type=pathlib.Path, action="append", default=[],
+                        help="a configured build folder; of a file in several the first counts")
     parser.add_argument("--all", action="store_true", help="also files already found clean")
     parser.add_argument("--format", action="store_true", help="format the files and stop")
     arguments = parser.parse_args()
-    build = arguments.build.resolve()
     files = tracked_files()
     if arguments.format:
         return subprocess.run(["clang-format-19", "-i", *files], check=False).returncode
@@ -75,23 +75,27 @@ def main():
     formatted = subprocess.run(["clang-format-19", "--dry-run", "-Werror", *files], check=False).returncode == 0
     print(f"lint: clang-format over {len(files)} files: {'clean' if formatted else 'NOT clean'}")
 
-    headers = own_headers_of(build)
-    clean_marks = build / "lint"
-    clean_marks.mkdir(exist_ok=True)
+    clean_marks = ROOT / "build/lint"
+    clean_marks.mkdir(parents=True, exist_ok=True)
     todo = []
-    known = set(files)
-    for entry in json.loads((build / "compile_commands.json").read_text()):
-        source = pathlib.Path(entry["file"])
-        if source not in known:
-            continue
-        mark = clean_marks / fingerprint({source, *(h for h in headers.get(object_of(entry), files) if h.exists())})
-        if arguments.all or not mark.exists():
-            todo.append((source, mark))
+    waiting = set(files)
+    for build in arguments.build:
+        build = build.resolve()
+        headers = own_headers_of(build)
+        for entry in json.loads((build / "compile_commands.json").read_text()):
+            source = pathlib.Path(entry["file"])
+            if source not in waiting:
+                continue
+            waiting.remove(source)
+            made_of = headers.get(object_of(entry), files)  # not built yet: any of ours
+            mark = clean_marks / fingerprint({source, *(h for h in made_of if h.exists())})
+            if arguments.all or not mark.exists():
+                todo.append((build, source, mark))
 
     failures = 0
     slowest = (0.0, "")
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = {pool.submit(tidy, build, source): (source, mark) for source, mark in todo}
+        jobs = {pool.submit(tidy, build, source): (source, mark) for build, source, mark in todo}
         for job in concurrent.futures.as_completed(jobs):
             source, mark = jobs[job]
             code, said, complaint, seconds = job.result()
