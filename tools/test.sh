@@ -3,9 +3,9 @@
 # programs, the demo. Goes on after a failure; the last line, alone, is
 # "N passed, N failed".
 #
-# A script in tests/clients named test_*.py or *_test.py is one check: exit 0
-# passed, 77 skipped (it says why), else failed. It may print a line
-# "N passed, N failed" of its own, which is then taken instead. Both it and
+# Each program in tests/clients (a .py file with a __main__) is one check: exit
+# 0 passed, 77 skipped (it says why), else failed. It may print a line
+# "N passed, N failed" of its own, which is then taken instead. It and
 # demo/run.sh find the server in $TESTMESH_BINARY.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -50,9 +50,9 @@ run_script() {  # name limit command…
 }
 
 for script in tests/clients/*.py; do
-  case ${script##*/} in
-    test_*.py | *_test.py) run_script "$(basename "$script" .py)" 300 python3 "$script" ;;
-  esac
+  if [ -f "$script" ] && grep -q '^if __name__ == "__main__"' "$script"; then
+    run_script "clients-$(basename "$script" .py)" 600 python3 "$script"
+  fi
 done
 if [ -x demo/run.sh ]; then
   run_script demo 300 demo/run.sh --once
