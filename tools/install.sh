@@ -22,7 +22,8 @@ wanted="$compilers $libraries $test_libraries"
 if [ "$what" = all ]; then
   wanted="$wanted $services"
   # A Node or Go put there by other means is as good as Debian's.
-  command -v node >/dev/null || wanted="$wanted nodejs npm"
+  # Other makers' nodejs brings npm along and refuses Debian's: npm comes second.
+  command -v node >/dev/null || wanted="$wanted nodejs"
   [ -x "$(command -v go || echo /usr/local/go/bin/go)" ] || wanted="$wanted golang"
 fi
 
@@ -53,6 +54,9 @@ if [ -n "$missing" ]; then
     tail -n 30 "$log" >&2
     echo "install: apt-get failed; its whole output is in $log" >&2
     exit 1
+  fi
+  if [ "$what" = all ] && ! command -v npm >/dev/null; then
+    $apt install -y --no-install-recommends npm >>"$log" 2>&1 || { tail -n 30 "$log" >&2; exit 1; }
   fi
   rm -f "$log"
   echo "install: packages done after $((SECONDS - started)) s"
