@@ -1,3 +1,5 @@
+#include "otlp/json_to_protobuf.h"
+
 #include <fmt/format.h>
 
 #include <charconv>
@@ -506,6 +508,8 @@ class Converter {
 
 }  // namespace
 
+base::Result<std::string> json_to_protobuf(element request) { return Converter().run(request); }
+
 base::Result<std::string> json_to_protobuf(std::string_view json) {
   // A parser's buffers are ten times its text: reused while small, and a big
   // one is not kept.
@@ -514,7 +518,7 @@ base::Result<std::string> json_to_protobuf(std::string_view json) {
   JsonParser big;
   auto root = (json.size() <= kKeptSize ? kept : big).parse(json);
   if (!root) return base::fail(root.error().code, "OTLP/JSON: " + root.error().message);
-  return Converter().run(*root);
+  return json_to_protobuf(*root);
 }
 
 }  // namespace testmesh::otlp
