@@ -318,7 +318,7 @@ TEST(CanonicalTree, IsStableAndIndependentOfTheOrderInRuns) {
       std::vector<int32_t> children;
       for (size_t i = 0; i < path.tree.size(); ++i)
         if (path.tree[i].parent == parent) children.push_back(static_cast<int32_t>(i));
-      std::ranges::stable_sort(children, [&](int32_t a, int32_t b) {
+      std::ranges::sort(children, [&](int32_t a, int32_t b) {
         const uint32_t run_a = path.tree[static_cast<size_t>(a)].run,
                        run_b = path.tree[static_cast<size_t>(b)].run;
         return run_a != run_b ? run_a < run_b : a > b;
