@@ -35,14 +35,29 @@ class FlowBook {
   ~FlowBook();
 
   void add(const model::TraceId&, TraceClass, const FlowMatch&);
-  void remove(const model::TraceId&, TraceClass, const FlowMatch&);  // exactly what was added before
+  // Exactly what was added before; the match may name the flow as it was then
+  // or as it is now called.
+  void remove(const model::TraceId&, TraceClass, const FlowMatch&);
 
-  // Documents changed since the last call, keys under "flow/…" and "hist/…";
-  // `now` decides which minutes (24 h) and hours (`retention_days`, 0: all)
-  // are still worth keeping.
+  // Moves what aliases hold into the flows they have become. Call it after
+  // FlowCatalog made aliases and before the next remove(); take_dirty does it
+  // too.
+  void fold_aliases();
+
+  // Documents changed since the last call, keys "flow/<id>" and
+  // "hist/<id>/<start of the hour in seconds, 11 digits>"; `now` decides which
+  // minutes (24 h back from the flow's newest) and hours (`retention_days`
+  // after they last changed; 0: all) are still worth keeping. Call it before
+  // FlowCatalog::take_dirty: what is written here relies on its aliases.
   void take_dirty(base::UnixNanos now, int64_t retention_days, const DocumentSink&);
   // Also restores FlowIdentity (through the catalog) and its whole_traces.
+  // Documents may come in any order; those of several books become one book.
+  // kCorrupt for what does not read back or was written by a later version.
   base::Result<void> load(FlowCatalog&, std::string_view key, std::string_view value);
+
+  // Removals that found less than they were to take away; zero unless the
+  // caller took away what it had not added.
+  uint64_t mismatched_removals() const;
 
   size_t memory_bytes() const;
 
@@ -83,6 +98,7 @@ struct FlowSummary {
   RiskFactors risk_factors;
   bool drifted = false;
   base::UnixNanos first_seen = 0, last_seen = 0;
+  std::optional<base::UnixNanos> last_tested;  // start of the latest test trace
 };
 
 struct FlowPage {
@@ -93,7 +109,7 @@ struct FlowPage {
 };
 
 struct NodeSummary {
-  double calls_mean = 0;
+  double calls_mean = 0;  // exact; p50 and max exact below 4,096 calls in one trace
   uint64_t calls_p50 = 0, calls_max = 0;
   uint64_t retries = 0;
   double self_ms_p50 = 0, self_ms_p95 = 0, p50_ms = 0, p95_ms = 0, error_rate = 0;

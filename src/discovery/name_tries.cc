@@ -77,6 +77,7 @@ struct NameTries::Impl {
   // room for it.
   static std::string form_of(const Trie& trie, const std::vector<std::string_view>& segments) {
     const bool full = trie.nodes >= kMaxTrieNodes;
+    size_t depth = 0;
     std::string form;
     const Node* node = &trie.root;
     for (const std::string_view segment : segments) {
@@ -87,7 +88,8 @@ struct NameTries::Impl {
         const auto child = node->children.find(name);
         if (child != node->children.end()) next = child->second.get();
       }
-      if (next == nullptr && full) name = kParameter;
+      if (next == nullptr && (full || depth >= kMaxTrieDepth)) name = kParameter;
+      ++depth;
       append_segment(form, name);
       node = next;
     }
@@ -110,7 +112,7 @@ struct NameTries::Impl {
       auto child = node->children.find(name);
       append_segment(path, name);
       if (child == node->children.end()) {
-        if (trie.nodes >= kMaxTrieNodes) break;
+        if (trie.nodes >= kMaxTrieNodes || visited.size() > kMaxTrieDepth) break;
         child = node->children.emplace(name, std::make_unique<Node>()).first;
         ++trie.nodes;
         note(service, path, kSeen);

@@ -22,6 +22,8 @@ inline constexpr size_t kValuesBeforeParameter = 50;
 // Positions kept per service; when they are used up, values not seen before
 // are `:param`.
 inline constexpr size_t kMaxTrieNodes = 10'000;
+// Segments further down are taken for values there is no room for.
+inline constexpr size_t kMaxTrieDepth = 64;
 
 class NameTries {
  public:

@@ -41,7 +41,8 @@ class WorkspaceRegistry {
   // A random id when none is given; kAlreadyExists when it is taken.
   base::Result<model::Workspace> create(std::optional<model::WorkspaceId>, std::string name);
   base::Result<model::Workspace> rename(const model::WorkspaceId&, std::string name);
-  base::Result<void> remove(const model::WorkspaceId&);  // its keys and settings too; the default one is refused
+  base::Result<void> remove(
+      const model::WorkspaceId&);  // its keys and settings too; the default one is refused
 
   model::TelemetrySettings settings(const model::WorkspaceId&) const;  // defaults for unknown ids
   base::Result<void> put_settings(const model::WorkspaceId&, const model::TelemetrySettings&);

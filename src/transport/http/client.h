@@ -15,7 +15,8 @@ namespace testmesh::http {
 // behind it becomes a prefix); reconnects when it was closed. Not thread-safe.
 class Client {
  public:
-  static base::Result<Client> open(std::string_view url, std::chrono::seconds timeout = std::chrono::seconds(30));
+  static base::Result<Client> open(std::string_view url,
+                                   std::chrono::seconds timeout = std::chrono::seconds(30));
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
   ~Client();

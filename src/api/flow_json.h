@@ -1,0 +1,17 @@
+// Flows as REST answers show them (api.md 2).
+#pragma once
+
+#include "api/json_writer.h"
+#include "discovery/flow_book.h"
+
+namespace testmesh::api {
+
+void write_path(JsonWriter&, const std::vector<model::PathNode>&);
+// `type:identifier` joined with `->`, escaped (discovery.md 2.5).
+std::string path_string(const std::vector<model::PathNode>&);
+
+void write_flow(JsonWriter&, const discovery::FlowSummary&);
+void write_flow_detail(JsonWriter&, const discovery::FlowDetail&);
+void write_histogram(JsonWriter&, const discovery::FlowHistogram&);
+
+}  // namespace testmesh::api

@@ -1,0 +1,204 @@
+#include "api/openapi_schemas.h"
+
+namespace testmesh::api {
+
+const std::string_view kOpenApiSchemas = R"JSON({
+"Error": {"type": "object", "required": ["error", "code", "details"], "properties": {
+  "error": {"type": "string", "description": "A sentence."},
+  "code": {"type": "string", "pattern": "^[a-z_]+$"},
+  "details": {"type": "object"}}},
+
+"Workspace": {"type": "object", "required": ["id", "name", "created_at"], "properties": {
+  "id": {"type": "string", "format": "uuid"},
+  "name": {"type": "string"},
+  "created_at": {"type": "string", "format": "date-time"}}},
+"NewWorkspace": {"type": "object", "required": ["name"], "properties": {
+  "id": {"type": ["string", "null"], "format": "uuid", "description": "A random one when absent."},
+  "name": {"type": "string", "minLength": 1, "maxLength": 200}}},
+"WorkspaceName": {"type": "object", "required": ["name"], "properties": {
+  "name": {"type": "string", "minLength": 1, "maxLength": 200}}},
+"WorkspaceList": {"type": "object", "required": ["workspaces", "total"], "properties": {
+  "workspaces": {"type": "array", "items": {"$ref": "#/components/schemas/Workspace"}},
+  "total": {"type": "integer"}, "next_cursor": {"type": "string"}}},
+
+"Key": {"type": "object", "required": ["id", "name", "workspace_id", "created_at"], "properties": {
+  "id": {"type": "string", "format": "uuid"},
+  "name": {"type": "string"},
+  "workspace_id": {"type": "string", "format": "uuid"},
+  "created_at": {"type": "string", "format": "date-time"}}},
+"KeyName": {"type": "object", "properties": {
+  "name": {"type": "string", "minLength": 1, "maxLength": 200, "default": "key"}}},
+"NewKey": {"type": "object", "required": ["id", "name", "workspace_id", "created_at", "secret"], "properties": {
+  "id": {"type": "string", "format": "uuid"},
+  "name": {"type": "string"},
+  "workspace_id": {"type": "string", "format": "uuid"},
+  "created_at": {"type": "string", "format": "date-time"},
+  "secret": {"type": "string", "pattern": "^tm_[A-Za-z0-9_-]{43}$"}}},
+"KeyList": {"type": "object", "required": ["keys", "total"], "properties": {
+  "keys": {"type": "array", "items": {"$ref": "#/components/schemas/Key"}},
+  "total": {"type": "integer"}, "next_cursor": {"type": "string"}}},
+
+"TelemetrySettings": {"type": "object",
+  "required": ["enabled", "auto_discovery", "auto_validation", "retention_days", "default_timeout_ms",
+               "drift_min_baseline", "trace_idle_timeout_ms"],
+  "additionalProperties": false, "properties": {
+  "enabled": {"type": "boolean", "description": "false: spans sent to this workspace are answered 403."},
+  "auto_discovery": {"type": "boolean", "description": "Read when a trace completes."},
+  "auto_validation": {"type": "boolean"},
+  "retention_days": {"type": "integer", "minimum": 0, "maximum": 3650, "description": "Counted from arrival; 0 keeps for ever."},
+  "default_timeout_ms": {"type": "integer", "minimum": 1000, "maximum": 600000},
+  "drift_min_baseline": {"type": "integer", "minimum": 1, "maximum": 1000000},
+  "trace_idle_timeout_ms": {"type": "integer", "minimum": 100, "maximum": 600000}}},
+"TelemetrySettingsChange": {"type": "object", "additionalProperties": false, "properties": {
+  "enabled": {"type": "boolean"},
+  "auto_discovery": {"type": "boolean"},
+  "auto_validation": {"type": "boolean"},
+  "retention_days": {"type": "integer", "minimum": 0, "maximum": 3650},
+  "default_timeout_ms": {"type": "integer", "minimum": 1000, "maximum": 600000},
+  "drift_min_baseline": {"type": "integer", "minimum": 1, "maximum": 1000000},
+  "trace_idle_timeout_ms": {"type": "integer", "minimum": 100, "maximum": 600000}}},
+
+"PathNode": {"type": "object", "required": ["type", "identifier", "service"], "properties": {
+  "type": {"type": "string", "enum": ["service", "api_endpoint", "database", "topic"]},
+  "identifier": {"type": "string"},
+  "service": {"type": "string"}}},
+"FlowNode": {"type": "object",
+  "required": ["type", "identifier", "service", "calls_per_trace", "retries", "self_ms", "p50_ms", "p95_ms", "error_rate"],
+  "properties": {
+  "type": {"type": "string", "enum": ["service", "api_endpoint", "database", "topic"]},
+  "identifier": {"type": "string"},
+  "service": {"type": "string"},
+  "calls_per_trace": {"type": "object", "required": ["mean", "p50", "max"], "properties": {
+    "mean": {"type": "number"}, "p50": {"type": "integer"}, "max": {"type": "integer"}}},
+  "retries": {"type": "integer"},
+  "self_ms": {"type": "object", "required": ["p50", "p95"], "properties": {
+    "p50": {"type": "number"}, "p95": {"type": "number"}}},
+  "p50_ms": {"type": "number"},
+  "p95_ms": {"type": "number"},
+  "error_rate": {"type": "number"}}},
+"Flow": {"type": "object",
+  "required": ["id", "name", "environment", "fingerprint", "entry_service", "entry_operation", "graph_path", "path_string",
+               "occurrence_count", "test_count", "avg_duration_ms", "p95_duration_ms", "error_rate", "risk_score",
+               "risk_factors", "drifted", "first_seen_at", "last_seen_at"],
+  "properties": {
+  "id": {"type": "string", "format": "uuid"},
+  "name": {"type": "string"},
+  "environment": {"type": "string", "description": "Empty: none."},
+  "fingerprint": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+  "entry_service": {"type": "string"},
+  "entry_operation": {"type": "string"},
+  "graph_path": {"type": "array", "items": {"$ref": "#/components/schemas/PathNode"}},
+  "path_string": {"type": "string", "description": "The fingerprint is its SHA-256."},
+  "occurrence_count": {"type": "integer"},
+  "test_count": {"type": "integer"},
+  "avg_duration_ms": {"type": "number"},
+  "p95_duration_ms": {"type": "number"},
+  "error_rate": {"type": "number"},
+  "risk_score": {"type": "number"},
+  "risk_factors": {"type": "object", "required": ["frequency", "errors", "latency"], "properties": {
+    "frequency": {"type": "number"}, "errors": {"type": "number"}, "latency": {"type": "number"}}},
+  "drifted": {"type": "boolean"},
+  "first_seen_at": {"type": "string", "format": "date-time"},
+  "last_seen_at": {"type": "string", "format": "date-time"}}},
+"FlowDetail": {"allOf": [{"$ref": "#/components/schemas/Flow"},
+  {"type": "object", "required": ["nodes", "sample_trace_ids"], "properties": {
+  "nodes": {"type": "array", "items": {"$ref": "#/components/schemas/FlowNode"}},
+  "sample_trace_ids": {"type": "array", "items": {"type": "object", "required": ["trace_id", "why"], "properties": {
+    "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "why": {"type": "string"}}}}}}]},
+"FlowList": {"type": "object", "required": ["flows", "total", "partial_traces"], "properties": {
+  "flows": {"type": "array", "items": {"$ref": "#/components/schemas/Flow"}},
+  "total": {"type": "integer"}, "next_cursor": {"type": "string"},
+  "partial_traces": {"type": "integer", "description": "Traces of the workspace that miss a part and count in no flow."}}},
+"FlowVariants": {"type": "object", "required": ["variants", "total"], "properties": {
+  "variants": {"type": "array", "items": {"$ref": "#/components/schemas/Flow"}},
+  "total": {"type": "integer"}, "next_cursor": {"type": "string"}}},
+"HistogramBucket": {"type": "object", "required": ["start", "count", "errors", "avg_duration_ms", "max_duration_ms"],
+  "properties": {
+  "start": {"type": "string", "format": "date-time"},
+  "count": {"type": "integer"}, "errors": {"type": "integer"},
+  "avg_duration_ms": {"type": "number"}, "max_duration_ms": {"type": "number"}}},
+"FlowHistogram": {"type": "object", "required": ["minutes", "hours"], "properties": {
+  "minutes": {"type": "array", "items": {"$ref": "#/components/schemas/HistogramBucket"}},
+  "hours": {"type": "array", "items": {"$ref": "#/components/schemas/HistogramBucket"}}}},
+
+"TraceSummary": {"type": "object",
+  "required": ["trace_id", "root_service", "root_operation", "start_time", "duration_ms", "span_count", "error_count",
+               "services", "flow_id", "fingerprint", "complete", "partial", "is_test_generated"],
+  "properties": {
+  "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+  "root_service": {"type": "string"},
+  "root_operation": {"type": "string"},
+  "start_time": {"type": "string", "format": "date-time"},
+  "duration_ms": {"type": "number"},
+  "span_count": {"type": "integer"},
+  "error_count": {"type": "integer"},
+  "services": {"type": "array", "items": {"type": "string"}},
+  "flow_id": {"type": ["string", "null"], "format": "uuid"},
+  "fingerprint": {"type": ["string", "null"], "pattern": "^[0-9a-f]{64}$"},
+  "complete": {"type": "boolean", "description": "false: parts may still arrive."},
+  "partial": {"type": "boolean", "description": "A parent never arrived."},
+  "is_test_generated": {"type": "boolean"}}},
+"TraceList": {"type": "object", "required": ["traces", "total", "total_is_lower_bound"], "properties": {
+  "traces": {"type": "array", "items": {"$ref": "#/components/schemas/TraceSummary"}},
+  "total": {"type": "integer"}, "next_cursor": {"type": "string"},
+  "total_is_lower_bound": {"type": "boolean", "description": "The search stopped at its limit; there may be more."}}},
+"Span": {"type": "object",
+  "required": ["trace_id", "span_id", "parent_span_id", "service", "operation", "name", "kind", "status", "status_message",
+               "start_time", "end_time", "duration_ms", "self_ms", "attributes", "resource", "scope", "events", "links",
+               "is_test_generated"],
+  "properties": {
+  "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+  "span_id": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+  "parent_span_id": {"type": ["string", "null"], "pattern": "^[0-9a-f]{16}$"},
+  "parent_position": {"type": ["integer", "null"], "description": "Inside a trace: position of the parent in `spans`."},
+  "service": {"type": "string"},
+  "operation": {"type": "string"},
+  "name": {"type": "string"},
+  "kind": {"type": "string", "enum": ["server", "client", "internal", "producer", "consumer", "unspecified"]},
+  "status": {"type": "string", "enum": ["unset", "ok", "error"]},
+  "status_message": {"type": "string"},
+  "start_time": {"type": "string", "format": "date-time"},
+  "end_time": {"type": "string", "format": "date-time"},
+  "duration_ms": {"type": "number"},
+  "self_ms": {"type": ["number", "null"], "description": "Not covered by children; known inside a trace, null in span searches."},
+  "attributes": {"type": "object"},
+  "resource": {"type": "object"},
+  "scope": {"type": "object", "required": ["name", "version"], "properties": {
+    "name": {"type": "string"}, "version": {"type": "string"}}},
+  "events": {"type": "array", "items": {"type": "object", "required": ["time", "name", "attributes"], "properties": {
+    "time": {"type": "string", "format": "date-time"}, "name": {"type": "string"}, "attributes": {"type": "object"}}}},
+  "links": {"type": "array", "items": {"type": "object", "required": ["trace_id", "span_id", "trace_state", "attributes"],
+    "properties": {"trace_id": {"type": "string"}, "span_id": {"type": "string"}, "trace_state": {"type": "string"},
+    "attributes": {"type": "object"}}}},
+  "is_test_generated": {"type": "boolean"}}},
+"SpanList": {"type": "object", "required": ["spans", "total", "total_is_lower_bound"], "properties": {
+  "spans": {"type": "array", "items": {"$ref": "#/components/schemas/Span"}},
+  "total": {"type": "integer"}, "next_cursor": {"type": "string"},
+  "total_is_lower_bound": {"type": "boolean", "description": "The search stopped at its limit; there may be more."}}},
+"CriticalSegment": {"type": "object", "required": ["span_id", "start_time", "end_time", "duration_ms"], "properties": {
+  "span_id": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+  "start_time": {"type": "string", "format": "date-time"},
+  "end_time": {"type": "string", "format": "date-time"},
+  "duration_ms": {"type": "number"}}},
+"TraceDetail": {"allOf": [{"$ref": "#/components/schemas/TraceSummary"},
+  {"type": "object", "required": ["spans", "tree", "path", "path_string", "flow", "critical_path"], "properties": {
+  "spans": {"type": "array", "items": {"$ref": "#/components/schemas/Span"}, "description": "Depth first, parents before children."},
+  "tree": {"type": "array", "description": "One element a span, in the order of `spans`; flat, as traces may be very deep.",
+    "items": {"type": "object", "required": ["span_id", "depth", "children"], "properties": {
+    "span_id": {"type": "string"}, "depth": {"type": "integer"},
+    "children": {"type": "array", "items": {"type": "string"}}}}},
+  "path": {"type": "array", "items": {"$ref": "#/components/schemas/PathNode"}},
+  "path_string": {"type": "string"},
+  "flow": {"anyOf": [{"$ref": "#/components/schemas/Flow"}, {"type": "null"}]},
+  "critical_path": {"type": "array", "description": "In order of time; the durations sum to that of the root.",
+    "items": {"$ref": "#/components/schemas/CriticalSegment"}}}}]},
+"OtlpTraces": {"type": "object", "required": ["resourceSpans"], "properties": {
+  "resourceSpans": {"type": "array", "items": {"type": "object"}}}},
+"Trace": {"anyOf": [{"$ref": "#/components/schemas/TraceDetail"}, {"$ref": "#/components/schemas/OtlpTraces"}]},
+
+"OpenApi": {"type": "object", "required": ["openapi", "info", "paths"]},
+"Health": {"type": "object", "required": ["status"], "properties": {"status": {"type": "string", "enum": ["ok", "ready"]}}},
+"Metrics": {"type": "string"}
+})JSON";
+
+}  // namespace testmesh::api

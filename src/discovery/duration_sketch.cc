@@ -1,0 +1,236 @@
+#include "discovery/duration_sketch.h"
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+
+namespace testmesh::discovery {
+namespace {
+
+constexpr uint16_t kWindowStep = 32;          // windows start and end at multiples
+constexpr uint64_t kMostCounts = 1ULL << 62;  // a document that says more is damaged
+
+uint8_t width_for(uint64_t largest) {
+  return largest <= UINT8_MAX ? 1 : largest <= UINT16_MAX ? 2 : largest <= UINT32_MAX ? 4 : 8;
+}
+
+}  // namespace
+
+uint64_t BucketCounts::counter(size_t i) const {
+  const unsigned char* const bytes = data_.get();
+  switch (width_) {
+    case 1:
+      return bytes[i];
+    case 2: {
+      uint16_t value;
+      std::memcpy(&value, bytes + 2 * i, 2);
+      return value;
+    }
+    case 4: {
+      uint32_t value;
+      std::memcpy(&value, bytes + 4 * i, 4);
+      return value;
+    }
+    default: {
+      uint64_t value;
+      std::memcpy(&value, bytes + 8 * i, 8);
+      return value;
+    }
+  }
+}
+
+void BucketCounts::set_counter(size_t i, uint64_t value) {
+  // Little-endian: the low bytes come first.
+  static_assert(std::endian::native == std::endian::little);
+  std::memcpy(data_.get() + i * width_, &value, width_);
+}
+
+void BucketCounts::add(uint16_t bucket, uint64_t times) {
+  total_ += times;
+  const auto at = static_cast<uint16_t>(bucket - base_);
+  if (width_ == 1 && at < length_) {
+    unsigned char& count = data_[at];
+    if (count + times <= UINT8_MAX) {
+      count = static_cast<unsigned char>(count + times);
+      return;
+    }
+  } else if (width_ == 2 && at < length_) {
+    uint16_t count;
+    unsigned char* const place = data_.get() + size_t{2} * at;
+    std::memcpy(&count, place, 2);
+    if (count + times <= UINT16_MAX) {
+      count = static_cast<uint16_t>(count + times);
+      std::memcpy(place, &count, 2);
+      return;
+    }
+  }
+  add_slowly(bucket, times);
+}
+
+void BucketCounts::add_slowly(uint16_t bucket, uint64_t times) {
+  if (width_ == 0) {
+    Listed* const end = listed() + length_;
+    Listed* const place =
+        std::lower_bound(listed(), end, bucket, [](const Listed& l, uint16_t b) { return l.bucket < b; });
+    if (place != end && place->bucket == bucket) {
+      if (place->count + times <= UINT16_MAX) {
+        place->count = static_cast<uint16_t>(place->count + times);
+        return;
+      }
+    } else if (length_ < kMaxListed && times <= UINT16_MAX) {
+      const size_t index = static_cast<size_t>(place - listed());
+      if (length_ == base_) {
+        const size_t capacity = base_ == 0 ? 2 : size_t{2} * base_;
+        auto larger = std::make_unique<unsigned char[]>(capacity * sizeof(Listed));
+        if (length_ > 0) std::memcpy(larger.get(), data_.get(), length_ * sizeof(Listed));
+        data_ = std::move(larger);
+        base_ = static_cast<uint16_t>(capacity);
+      }
+      std::memmove(listed() + index + 1, listed() + index, (length_ - index) * sizeof(Listed));
+      listed()[index] = {bucket, static_cast<uint16_t>(times)};
+      ++length_;
+      return;
+    }
+    make_window(bucket, bucket, times);
+  } else if (bucket < base_ || bucket >= base_ + length_) {
+    make_window(bucket, bucket, times);
+  }
+  const uint64_t count = counter(bucket - base_) + times;
+  if (width_for(count) > width_) make_window(bucket, bucket, count);
+  set_counter(bucket - base_, count);
+}
+
+void BucketCounts::make_window(uint16_t first, uint16_t last, uint64_t largest) {
+  BucketCounts old;
+  swap(old);
+  old.for_each([&](uint16_t bucket, uint64_t count) {
+    first = std::min(first, bucket);
+    last = std::max(last, bucket);
+    largest = std::max(largest, count);
+  });
+  if (old.width_ != 0) {  // never shrinks: counts that left may come back
+    first = std::min(first, old.base_);
+    last = std::max<uint16_t>(last, static_cast<uint16_t>(old.base_ + old.length_ - 1));
+  }
+  total_ = old.total_;
+  base_ = static_cast<uint16_t>(first / kWindowStep * kWindowStep);
+  length_ = static_cast<uint16_t>((last / kWindowStep + 1) * kWindowStep - base_);
+  width_ = width_for(largest);
+  data_ = std::make_unique<unsigned char[]>(size_t{length_} * width_);
+  old.for_each([&](uint16_t bucket, uint64_t count) { set_counter(bucket - base_, count); });
+}
+
+bool BucketCounts::remove(uint16_t bucket) {
+  if (width_ == 0) {
+    Listed* const end = listed() + length_;
+    Listed* const place =
+        std::lower_bound(listed(), end, bucket, [](const Listed& l, uint16_t b) { return l.bucket < b; });
+    if (place == end || place->bucket != bucket) return false;
+    if (--place->count == 0) {
+      std::memmove(place, place + 1, static_cast<size_t>(end - place - 1) * sizeof(Listed));
+      --length_;
+    }
+  } else {
+    if (bucket < base_ || bucket >= base_ + length_) return false;
+    const uint64_t count = counter(bucket - base_);
+    if (count == 0) return false;
+    set_counter(bucket - base_, count - 1);
+  }
+  if (--total_ == 0) clear();
+  return true;
+}
+
+void BucketCounts::merge(const BucketCounts& other) {
+  other.for_each([&](uint16_t bucket, uint64_t count) { add(bucket, count); });
+}
+
+void BucketCounts::clear() {
+  BucketCounts empty;
+  swap(empty);
+}
+
+void BucketCounts::swap(BucketCounts& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(total_, other.total_);
+  std::swap(base_, other.base_);
+  std::swap(length_, other.length_);
+  std::swap(width_, other.width_);
+}
+
+uint16_t BucketCounts::highest() const {
+  uint16_t last = 0;
+  for_each([&](uint16_t bucket, uint64_t) { last = bucket; });
+  return last;
+}
+
+uint16_t BucketCounts::at_rank(std::span<const BucketCounts* const> counts, uint64_t rank) {
+  uint64_t passed = 0;
+  uint16_t answer = 0;
+  bool found = false;
+  const auto step = [&](uint16_t bucket, uint64_t count) {
+    if (found || count == 0) return;
+    passed += count;
+    answer = bucket;
+    found = passed >= rank;
+  };
+  if (counts.size() == 1) {
+    counts[0]->for_each(step);
+  } else {
+    // All zero between calls; one per thread, so that a list of ten thousand
+    // flows does not allocate for each.
+    thread_local std::vector<uint64_t> sums(UINT16_MAX + 1);
+    uint16_t first = UINT16_MAX;
+    uint16_t last = 0;
+    for (const BucketCounts* one : counts) {
+      one->for_each([&](uint16_t bucket, uint64_t count) {
+        sums[bucket] += count;
+        first = std::min(first, bucket);
+        last = std::max(last, bucket);
+      });
+    }
+    for (size_t bucket = first; bucket <= last; ++bucket) {
+      step(static_cast<uint16_t>(bucket), sums[bucket]);
+      sums[bucket] = 0;
+    }
+  }
+  CHECK(found);
+  return answer;
+}
+
+void BucketCounts::encode(std::string& out) const {
+  uint64_t buckets = 0;
+  for_each([&](uint16_t, uint64_t) { ++buckets; });
+  put_varint(out, buckets);
+  uint64_t previous = 0;
+  for_each([&](uint16_t bucket, uint64_t count) {
+    put_varint(out, bucket - previous);
+    put_varint(out, count);
+    previous = bucket;
+  });
+}
+
+void BucketCounts::decode(ByteReaderView& in, uint16_t max_bucket) {
+  clear();
+  const uint64_t buckets = in.varint();
+  uint64_t bucket = 0;
+  for (uint64_t i = 0; i < buckets && in.ok(); ++i) {
+    const uint64_t step = in.varint();
+    const uint64_t count = in.varint();
+    if (!in.ok() || step > max_bucket || (i > 0 && step == 0) || bucket + step > max_bucket || count == 0 ||
+        count > kMostCounts || total_ + count > kMostCounts) {
+      return in.fail();
+    }
+    bucket += step;
+    add(static_cast<uint16_t>(bucket), count);
+  }
+}
+
+size_t BucketCounts::heap_bytes() const {
+  if (!data_) return 0;
+  const size_t used = width_ == 0 ? base_ * sizeof(Listed) : size_t{length_} * width_;
+  return (used + 7) / 8 * 8 + 16;  // and what malloc puts before it
+}
+
+}  // namespace testmesh::discovery

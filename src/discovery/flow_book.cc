@@ -1,0 +1,219 @@
+#include "discovery/flow_book.h"
+
+#include <charconv>
+
+#include "base/hex.h"
+#include "discovery/flow_book_impl.h"
+
+namespace testmesh::discovery {
+namespace {
+
+constexpr uint8_t kFlowVersion = 1;
+constexpr std::string_view kFlowPrefix = "flow/";
+constexpr std::string_view kHistoryPrefix = "hist/";
+
+std::string hex_of(const model::FlowId& id) { return base::to_hex(id.bytes); }
+
+std::string flow_key(const model::FlowId& id) { return std::string(kFlowPrefix) + hex_of(id); }
+
+std::string hour_key(const model::FlowId& id, uint32_t hour) {
+  const std::string seconds = std::to_string(uint64_t{hour} * 3600);
+  return std::string(kHistoryPrefix) + hex_of(id) + "/" +
+         std::string(11 - std::min<size_t>(11, seconds.size()), '0') + seconds;
+}
+
+base::Error corrupt(std::string_view key, std::string_view what) {
+  return {base::ErrorCode::kCorrupt,
+          "flow document " + std::string(key.substr(0, 60)) + ": " + std::string(what)};
+}
+
+base::Error written_later(std::string_view key, uint8_t version) {
+  return corrupt(key, "has version " + std::to_string(version) + ", this program reads up to version " +
+                          std::to_string(kFlowVersion) + "; start a newer testmesh on this data");
+}
+
+}  // namespace
+
+FlowEntry& FlowBook::Impl::entry(const FlowIdentity* flow) {
+  std::unique_ptr<FlowEntry>& place = entries[flow];
+  if (!place) place = std::make_unique<FlowEntry>(flow);
+  return *place;
+}
+
+FlowEntry* FlowBook::Impl::find(const FlowIdentity* flow) const {
+  const auto found = entries.find(flow);
+  return found == entries.end() ? nullptr : found->second.get();
+}
+
+void FlowBook::Impl::mark(FlowEntry& entry) {
+  if (entry.dirty) return;
+  entry.dirty = true;
+  dirty.push_back(&entry);
+}
+
+FlowBook::FlowBook(const FlowCatalog& catalog) : impl_(std::make_unique<Impl>(catalog)) {}
+FlowBook::~FlowBook() = default;
+
+void FlowBook::add(const model::TraceId& trace, TraceClass trace_class, const FlowMatch& match) {
+  CHECK(match.flow != nullptr);
+  FlowEntry& entry = impl_->entry(match.flow);
+  entry.stats.add(trace, trace_class, match, impl_->calls);
+  if (trace_class != TraceClass::kTest) entry.history.add(match.start, match.duration_ns, match.error);
+  if (trace_class == TraceClass::kWhole) match.flow->whole_traces.fetch_add(1, std::memory_order_relaxed);
+  impl_->mark(entry);
+}
+
+void FlowBook::remove(const model::TraceId& trace, TraceClass trace_class, const FlowMatch& match) {
+  CHECK(match.flow != nullptr);
+  FlowEntry* entry = impl_->find(match.flow);
+  Resolved resolved;
+  if (entry == nullptr || entry->stats.count_of(trace_class) == 0) {
+    resolved = impl_->catalog.resolve(match.flow);
+    entry = impl_->find(resolved.flow);
+  }
+  if (entry == nullptr || entry->stats.count_of(trace_class) == 0) {
+    ++impl_->mismatches;
+    return;
+  }
+  bool held = entry->stats.remove(trace, trace_class, match, resolved.node_map, impl_->calls);
+  if (trace_class != TraceClass::kTest) {
+    held &= entry->history.remove(match.start, match.duration_ns, match.error);
+  }
+  if (trace_class == TraceClass::kWhole) entry->flow->whole_traces.fetch_sub(1, std::memory_order_relaxed);
+  if (!held) ++impl_->mismatches;
+  impl_->mark(*entry);
+}
+
+void FlowBook::fold_aliases() {
+  std::vector<std::pair<FlowEntry*, Resolved>> moves;
+  for (const auto& [flow, entry] : impl_->entries) {
+    Resolved resolved = impl_->catalog.resolve(flow);
+    if (resolved.flow != flow) moves.emplace_back(entry.get(), std::move(resolved));
+  }
+  for (const auto& [from, resolved] : moves) {
+    FlowEntry& to = impl_->entry(resolved.flow);
+    to.stats.merge(from->stats, resolved.node_map);
+    to.history.merge(from->history);
+    impl_->mark(to);
+    // Up before down: nobody sees the flow without its traces.
+    const auto whole = static_cast<int64_t>(from->stats.whole);
+    to.flow->whole_traces.fetch_add(whole, std::memory_order_relaxed);
+    from->flow->whole_traces.fetch_sub(whole, std::memory_order_release);
+    impl_->gone_keys.push_back(flow_key(from->flow->id));
+    from->history.for_each([&](uint32_t hour, const HourSeries&) {
+      impl_->gone_keys.push_back(hour_key(from->flow->id, hour));
+    });
+    std::erase(impl_->dirty, from);
+    impl_->entries.erase(from->flow);
+  }
+}
+
+void FlowBook::take_dirty(base::UnixNanos now, int64_t retention_days, const DocumentSink& sink) {
+  impl_->now = now;
+  const auto now_hour = static_cast<uint32_t>(now / kHourNanos);
+  fold_aliases();
+  for (const std::string& key : impl_->gone_keys) sink(key, std::nullopt);
+  impl_->gone_keys.clear();
+
+  if (impl_->expired_hour != now_hour) {
+    impl_->expired_hour = now_hour;
+    const int64_t oldest = retention_days > 0 ? int64_t{now_hour} - retention_days * 24 : 0;
+    for (const auto& [flow, entry] : impl_->entries) {
+      if (entry->history.expire(static_cast<uint32_t>(std::max<int64_t>(oldest, 0)))) impl_->mark(*entry);
+    }
+  }
+
+  std::string document;
+  for (FlowEntry* entry : impl_->dirty) {
+    entry->dirty = false;
+    const model::FlowId id = entry->flow->id;
+    entry->history.take_dirty(now_hour, [&](uint32_t hour, const std::string* value) {
+      sink(hour_key(id, hour), value ? std::optional<std::string_view>(*value) : std::nullopt);
+    });
+    if (entry->stats.empty()) {
+      sink(flow_key(id), std::nullopt);
+      impl_->entries.erase(entry->flow);
+      continue;
+    }
+    document.clear();
+    document += static_cast<char>(kFlowVersion);
+    put_bytes(document, FlowCatalog::encode_identity(*entry->flow));
+    entry->stats.encode(document);
+    sink(flow_key(id), document);
+  }
+  impl_->dirty.clear();
+}
+
+base::Result<void> FlowBook::load(FlowCatalog& catalog, std::string_view key, std::string_view value) {
+  const bool is_flow = key.starts_with(kFlowPrefix);
+  if (!is_flow && !key.starts_with(kHistoryPrefix)) {
+    return std::unexpected(corrupt(key, "expected a key under flow/ or hist/"));
+  }
+  model::FlowId id;
+  const std::string_view name = key.substr(kFlowPrefix.size());
+  if (!base::from_hex(name.substr(0, 32), id.bytes))
+    return std::unexpected(corrupt(key, "expected a flow id of 32 hex digits"));
+  const std::string_view rest = name.substr(32);
+
+  if (!is_flow) {
+    uint64_t seconds = 0;
+    const char* const end = rest.data() + rest.size();
+    if (!rest.starts_with('/'))
+      return std::unexpected(corrupt(key, "expected the start of an hour after the flow id"));
+    const auto [stop, error] = std::from_chars(rest.data() + 1, end, seconds);
+    if (error != std::errc() || stop != end || seconds % 3600 != 0 || seconds > UINT64_MAX / 1'000'000'000) {
+      return std::unexpected(corrupt(key, "expected the start of an hour in seconds"));
+    }
+    const FlowIdentity* flow = catalog.find(id);
+    FlowEntry* entry = flow ? impl_->find(flow) : nullptr;
+    FlowHistory& history = entry ? entry->history : impl_->waiting[id];
+    bool newer = false;
+    if (!history.load(static_cast<uint32_t>(seconds / 3600), value, newer)) {
+      if (newer) return std::unexpected(written_later(key, static_cast<uint8_t>(value.front())));
+      return std::unexpected(corrupt(key, "the hour's series does not read back"));
+    }
+    return {};
+  }
+
+  if (!rest.empty()) return std::unexpected(corrupt(key, "expected nothing after the flow id"));
+  ByteReaderView in(value);
+  const uint8_t version = in.byte();
+  if (in.ok() && version > kFlowVersion) return std::unexpected(written_later(key, version));
+  if (version != kFlowVersion) return std::unexpected(corrupt(key, "is empty or has no version"));
+  const std::string_view identity = in.bytes();
+  if (!in.ok()) return std::unexpected(corrupt(key, "ends inside the flow's identity"));
+  TRY_ASSIGN(const FlowIdentity* flow, catalog.intern_encoded(identity));
+  if (flow->id != id) return std::unexpected(corrupt(key, "holds another flow than its key says"));
+  FlowStats stats(flow->nodes.size());
+  stats.decode(in);
+  if (!in.ok() || !in.at_end()) return std::unexpected(corrupt(key, "the statistics do not read back"));
+
+  const bool met = impl_->find(flow) != nullptr;
+  FlowEntry& entry = impl_->entry(flow);
+  entry.stats.merge(stats, {});
+  if (met) impl_->mark(entry);
+  flow->whole_traces.fetch_add(static_cast<int64_t>(stats.whole), std::memory_order_relaxed);
+  if (const auto waiting = impl_->waiting.find(id); waiting != impl_->waiting.end()) {
+    if (met) {
+      entry.history.merge(waiting->second);
+    } else {
+      entry.history = std::move(waiting->second);
+    }
+    impl_->waiting.erase(waiting);
+  }
+  return {};
+}
+
+uint64_t FlowBook::mismatched_removals() const { return impl_->mismatches; }
+
+size_t FlowBook::memory_bytes() const {
+  size_t bytes = sizeof(Impl) + impl_->entries.bucket_count() * (sizeof(void*) * 2 + 1);
+  for (const auto& [flow, entry] : impl_->entries) {
+    bytes += sizeof(FlowEntry) + 16 + entry->stats.heap_bytes() + entry->history.heap_bytes();
+  }
+  for (const auto& [id, history] : impl_->waiting)
+    bytes += sizeof(id) + sizeof(history) + 48 + history.heap_bytes();
+  return bytes;
+}
+
+}  // namespace testmesh::discovery
