@@ -4,7 +4,8 @@
 The layers file has one line a module: dir=name:dep,dep:test_dep,test_dep.
 A file may include its own module and the modules named directly in DEPS; what
 those use in turn is not included, so that a module's needs can be read in one
-place. Test files (*_test.cc, *_test.h, test_*) may include TEST_DEPS as well.
+place. Test files (*_test.cc, *_test.h, test_*, all below a folder testing/) may
+include TEST_DEPS as well; what is not a test may include no test file.
 """
 import argparse
 import pathlib
@@ -32,8 +33,9 @@ def module_of(path, modules):
     return max(holders, key=lambda m: len(m.folder), default=None)
 
 
-def is_test(name):
-    return name.startswith("test_") or re.search(r"_test\.(cc|h)$", name) is not None
+def is_test(path):
+    name = path.rsplit("/", 1)[-1]
+    return "/testing/" in path or name.startswith("test_") or re.search(r"_test\.(cc|h)$", name) is not None
 
 
 def check_file(source, path, modules):
@@ -42,7 +44,7 @@ def check_file(source, path, modules):
     if owner is None:
         return []
     allowed = {owner.name} | owner.deps
-    if is_test(path.name):
+    if is_test(relative):
         allowed |= owner.test_deps
     problems = []
     text = path.read_text(encoding="utf-8")
@@ -56,7 +58,9 @@ def check_file(source, path, modules):
         if "/" not in included or not (source / top).is_dir():
             continue  # a file beside this one, or a library's header
         target = module_of(included, modules)
-        if target is None:
+        if is_test(included) and not is_test(relative):
+            problems.append(f'src/{relative}:{line}: "{included}" is for tests only')
+        elif target is None:
             problems.append(f'src/{relative}:{line}: "{included}" belongs to no module that is built')
         elif target.name not in allowed:
             problems.append(f'src/{relative}:{line}: "{included}" is of module {target.name}, '

@@ -50,6 +50,13 @@ class CheckLayers(unittest.TestCase):
         self.assertEqual(self.run_on({"store/embedded/test_spans.h": include})[0], 0)
         self.assertEqual(self.run_on({"store/embedded/log.cc": include})[0], 1)
 
+    def test_what_is_for_tests_stays_with_tests(self):
+        include = '#include "store/testing/fake_store.h"\n'
+        self.assertEqual(self.run_on({"store/embedded/log_test.cc": include})[0], 0)
+        code, said = self.run_on({"store/embedded/log.cc": include})
+        self.assertEqual(code, 1)
+        self.assertIn("is for tests only", said)
+
     def test_spacing_and_relative_paths_do_not_hide_an_include(self):
         self.assertEqual(self.run_on({"base/time.h": '  #  include "model/span.h"\n'})[0], 1)
         self.assertEqual(self.run_on({"base/time.h": '#include "../model/span.h"\n'})[0], 1)
