@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Compares every #include "folder/file.h" in src/ with the DEPS of its module.
 
-The layers file has one line a module: dir=name:dep,dep:test_dep,test_dep.
+The layers file has one line a module: dir=name:dep,dep:test_dep,test_dep:a.cc,b.cc.
+Where modules share a folder, a file belongs to the one that compiles a source of
+the same stem (a.h and a_test.cc go with a.cc), else to the last one named.
 A file may include its own module and the modules named directly in DEPS; what
 those use in turn is not included, so that a module's needs can be read in one
 place. Test files (*_test.cc, *_test.h, test_*, all below a folder testing/) may
@@ -18,9 +20,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 class Module:
     def __init__(self, line):
         self.folder, rest = line.split("=", 1)
-        self.name, deps, test_deps = (rest.split(":") + ["", ""])[:3]
+        self.name, deps, test_deps, sources = (rest.split(":") + ["", "", ""])[:4]
         self.deps = {dep for dep in deps.split(",") if dep}
         self.test_deps = {dep for dep in test_deps.split(",") if dep}
+        self.stems = {source.rsplit(".", 1)[0] for source in sources.split(",") if source}
 
 
 def read_modules(text):
@@ -30,7 +33,12 @@ def read_modules(text):
 def module_of(path, modules):
     """The module with the longest folder that holds `path` (relative to src)."""
     holders = [m for m in modules if path.startswith(m.folder + "/")]
-    return max(holders, key=lambda m: len(m.folder), default=None)
+    if not holders:
+        return None
+    longest = max(len(m.folder) for m in holders)
+    holders = [m for m in holders if len(m.folder) == longest]
+    stem = re.sub(r"(_test)?\.(cc|h)$", "", path.rsplit("/", 1)[-1])
+    return next((m for m in holders if stem in m.stems), holders[-1])
 
 
 def is_test(path):
