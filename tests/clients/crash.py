@@ -531,7 +531,7 @@ def told(span: dict):
     attributes = sorted(span["attributes"].items())
     return (
         span["span_id"],
-        span["parent_span_id"] or "",
+        span.get("parent_span_id") or "",
         span["service"],
         span["name"],
         nanoseconds(span["start_time"]),
@@ -558,7 +558,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--traces", type=int, default=300)
     options = parser.parse_args()
-    harness.free_of_proxies()
+    harness.prepare()
     seed = harness.seed_from(sys.argv)
     tally = harness.Tally()
     with harness.Server("--trace-idle-timeout", IDLE) as server:
