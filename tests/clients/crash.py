@@ -556,7 +556,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int)
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--traces", type=int, default=300)
+    parser.add_argument("--traces", type=int, default=200)
     options = parser.parse_args()
     harness.prepare()
     seed = harness.seed_from(sys.argv)
