@@ -253,7 +253,7 @@ class Example:
 
 
 def main() -> int:
-    harness.free_of_proxies()
+    harness.prepare()
     seed = harness.seed_from(sys.argv)
     tally = harness.Tally()
     with harness.Server("--trace-idle-timeout", "2s") as server:

@@ -286,9 +286,15 @@ def retries(server: harness.Server, client: Client, seed: int) -> None:
     scenario = Scenario(server, client, "retries", port=server.otlp_port, plan=plan)
     scenario.pause_s = 0.15
     scenario.run({"OTEL_EXPORTER_OTLP_ENDPOINT": scenario.proxy.url})
-    done = [exchange.action for exchange in scenario.proxy.seen() if exchange.path.endswith("/v1/traces")]
+    posts = [exchange for exchange in scenario.proxy.seen() if exchange.path.endswith("/v1/traces")]
     for action in ("busy", "cut"):
-        expect_equal(f"posts that met '{action}'", done.count(action), plan.count(action))
+        met = [exchange.action for exchange in posts].count(action)
+        expect_equal(f"posts that met '{action}'", met, plan.count(action))
+    # The cuts did what they are for: what the server had stored came again.
+    if client.resends_when_cut:
+        cut = {exchange.body for exchange in posts if exchange.action == "cut"}
+        again = {exchange.body for exchange in posts if exchange.action == "pass"}
+        expect(len(cut & again) > 0, "the client resent nothing after its connections were cut")
 
 
 def json_encoding(server: harness.Server, client: Client) -> None:
@@ -315,7 +321,7 @@ def tests_of(client: Client, server: harness.Server, seed: int) -> list[tuple[st
 
 
 def main() -> int:
-    harness.free_of_proxies()
+    harness.prepare()
     seed = harness.seed_from(sys.argv)
     arguments = sys.argv[1:]
     if "--seed" in arguments:
@@ -334,7 +340,7 @@ def main() -> int:
                     tally.run(name, test)
 
         # The clients mostly wait, for timers and retries: side by side.
-        threads = [threading.Thread(target=run_client, args=(client,)) for client in CLIENTS]
+        threads = [threading.Thread(target=run_client, args=(client,), daemon=True) for client in CLIENTS]
         for thread in threads:
             thread.start()
         for thread in threads:
