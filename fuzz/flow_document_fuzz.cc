@@ -1,11 +1,14 @@
 // Documents of flows: whatever bytes a store gives back, loading refuses them
 // or yields a book that can be asked, counted on and saved.
 //
-// Input: the first byte chooses the key, the rest is the value.
+// Input: the first byte chooses what the rest is: 0 the statistics of a flow
+// (version and identity are put before them), 1 an hour's series, 2 a whole
+// flow document, 3 key and value.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 
+#include "discovery/document_bytes.h"
 #include "discovery/flow_book.h"
 
 using namespace testmesh;  // NOLINT(google-build-using-namespace): a program of one file
@@ -22,9 +25,22 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       {{model::NodeType::kApiEndpoint, "GET /", "shop"}, {model::NodeType::kDatabase, "orders", "shop"}},
       tree);
   const std::string id = base::to_hex(flow->id.bytes);
-  std::string key = data[0] % 2 == 0 ? "flow/" + id : "hist/" + id + "/01728043200";
-  if (data[0] >= 0xfe) {  // a key as unknown as the value
-    key = value.substr(0, 50);
+  std::string key = "flow/" + id;
+  std::string document;
+  switch (data[0] % 4) {
+    case 0:
+      document = '\1';
+      discovery::put_bytes(document, discovery::FlowCatalog::encode_identity(*flow));
+      document += value;
+      value = document;
+      break;
+    case 1:
+      key = "hist/" + id + "/01728043200";
+      break;
+    case 2:
+      break;
+    default:
+      key = value.substr(0, 50);
   }
   if (!book.load(catalog, key, value)) return 0;
 
