@@ -1,9 +1,13 @@
 # add_module(NAME drift DIR drift DEPS base model LIBS fmt::fmt SOURCES a.cc TESTS a_test.cc)
 #
 # One folder of src/ is one static library `testmesh_<name>` and one test
-# program `<name>_test`. DEPS names the modules it may include; the `layers`
-# target compares every #include with it (tools/check_layers.py).
+# program `<name>_test`. DEPS names the modules it may include, its tests may
+# include those of TEST_DEPS too; the `layers` target compares every #include
+# with them (tools/check_layers.py).
 set_property(GLOBAL PROPERTY GLOBAL_DEPENDS_NO_CYCLES ON)
+include(${CMAKE_CURRENT_LIST_DIR}/linker.cmake)
+include(${CMAKE_CURRENT_LIST_DIR}/layers.cmake)
+cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL add_layers_check)
 
 add_library(testmesh_options INTERFACE)
 target_include_directories(testmesh_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
@@ -29,7 +33,8 @@ function(add_module)
     target_link_libraries(testmesh_${M_NAME} INTERFACE testmesh_options ${dep_targets} ${M_LIBS})
   endif()
   string(REPLACE ";" "," deps "${M_DEPS}")
-  set_property(GLOBAL APPEND PROPERTY TESTMESH_LAYERS "${M_DIR}=${M_NAME}:${deps}")
+  string(REPLACE ";" "," test_deps "${M_TEST_DEPS}")
+  set_property(GLOBAL APPEND PROPERTY TESTMESH_LAYERS "${M_DIR}=${M_NAME}:${deps}:${test_deps}")
   if(TESTMESH_TESTS AND M_TESTS)
     list(TRANSFORM M_TESTS PREPEND ${CMAKE_SOURCE_DIR}/src/${M_DIR}/)
     list(TRANSFORM M_TEST_DEPS PREPEND testmesh_ OUTPUT_VARIABLE test_dep_targets)

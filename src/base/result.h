@@ -52,9 +52,9 @@ inline std::unexpected<Error> fail(ErrorCode code, std::string message) {
 #define TRY_CONCAT(a, b) TRY_CONCAT_INNER(a, b)
 
 // TRY(f()); returns f's error from the enclosing function.
-#define TRY(expression)                                                        \
+#define TRY(...)                                                               \
   do {                                                                         \
-    if (auto try_result = (expression); !try_result)                           \
+    if (auto try_result = (__VA_ARGS__); !try_result)                          \
       return std::unexpected(std::move(try_result).error());                   \
   } while (false)
 

@@ -44,7 +44,7 @@ const Clock& system_clock() {
 }
 
 std::string to_rfc3339(UnixNanos time) {
-  const std::time_t seconds = static_cast<std::time_t>(time / kNanosPerSecond);
+  const auto seconds = static_cast<std::time_t>(time / kNanosPerSecond);
   std::tm parts{};
   gmtime_r(&seconds, &parts);
   char text[64];
@@ -92,7 +92,7 @@ std::optional<UnixNanos> from_rfc3339(std::string_view text) {
     if (offset_hour < 0 || offset_hour > 23 || !take_one_of(text, ":")) return std::nullopt;
     const int offset_minute = take_number(text, 2);
     if (offset_minute < 0 || offset_minute > 59) return std::nullopt;
-    offset_minutes = sign * (offset_hour * 60 + offset_minute);
+    offset_minutes = sign * (int64_t{offset_hour} * 60 + offset_minute);
   }
   if (!text.empty()) return std::nullopt;
   const int64_t days = chrono::sys_days(date).time_since_epoch().count();

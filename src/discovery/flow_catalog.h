@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,10 +27,15 @@ using DocumentSink = std::function<void(std::string_view key, std::optional<std:
 // One node of the canonical tree behind a path, kept so that a path can be
 // computed again after a name was templated differently (2.3).
 struct TreeNode {
-  int32_t parent = -1;      // index into the same list; -1: top
-  uint32_t run = 0;         // siblings with equal run are concurrent
-  bool from_path = false;   // identifier was templated from a path: subject to the trie
+  int32_t parent = -1;     // index into the same list; -1: top
+  uint32_t run = 0;        // siblings with equal run are concurrent
+  bool from_path = false;  // identifier was templated from a path: subject to the trie
 };
+
+// `type:identifier` joined with `->` (2.5); inside an identifier `\` is written
+// `\\` and `->` is written `-\>`.
+std::string path_string(std::span<const model::PathNode> nodes);
+model::Fingerprint fingerprint_of(std::string_view path);
 
 struct FlowIdentity {
   model::FlowId id;  // first 16 bytes of SHA-256 over family and fingerprint, as UUID version 8
@@ -44,8 +50,8 @@ struct FlowIdentity {
 };
 
 struct Resolved {
-  const FlowIdentity* flow = nullptr;       // the surviving flow
-  std::vector<uint32_t> node_map;           // node of the asked flow -> node of the survivor; empty: identity
+  const FlowIdentity* flow = nullptr;  // the surviving flow
+  std::vector<uint32_t> node_map;      // node of the asked flow -> node of the survivor; empty: identity
 };
 
 // Thread-safe. Identities live as long as the catalog.
@@ -55,19 +61,23 @@ class FlowCatalog {
   ~FlowCatalog();
 
   // Finds or creates.
-  const FlowIdentity* intern(const model::Family&, std::vector<model::PathNode> nodes, std::vector<TreeNode> tree);
+  const FlowIdentity* intern(const model::Family&, std::vector<model::PathNode> nodes,
+                             std::vector<TreeNode> tree);
   // From a stored document (see encode_identity).
   base::Result<const FlowIdentity*> intern_encoded(std::string_view document);
   static std::string encode_identity(const FlowIdentity&);
 
   const FlowIdentity* find(const model::FlowId&) const;  // not resolved; null when unknown
   Resolved resolve(const FlowIdentity*) const;           // follows aliases to the end
-  bool exists(const FlowIdentity*) const;                // whole_traces of the survivor and all its aliases > 0
+  bool exists(const FlowIdentity*) const;  // whole_traces of the survivor and all its aliases > 0
+  // The flows that became this one, directly or not, by id.
+  std::vector<const FlowIdentity*> aliases(const FlowIdentity*) const;
   size_t size() const;
 
   // After tries changed: recomputes the paths of flows that have `from_path`
   // nodes of that service and records aliases old -> new.
-  void rename(std::string_view service, const std::function<std::string(const model::PathNode&)>& new_identifier);
+  void rename(std::string_view service,
+              const std::function<std::string(const model::PathNode&)>& new_identifier);
 
   // Aliases made since the last call, as documents under "alias/…" (idempotent
   // facts; stored in the same batch as the statistics that rely on them).

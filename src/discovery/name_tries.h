@@ -19,6 +19,11 @@
 namespace testmesh::discovery {
 
 inline constexpr size_t kValuesBeforeParameter = 50;
+// Positions kept per service; when they are used up, values not seen before
+// are `:param`.
+inline constexpr size_t kMaxTrieNodes = 10'000;
+// Segments further down are taken for values there is no room for.
+inline constexpr size_t kMaxTrieDepth = 64;
 
 class NameTries {
  public:
@@ -37,7 +42,9 @@ class NameTries {
   // names are stale then.
   uint64_t version() const;
 
-  // Changes since the last call, under "trie/…"; and back.
+  // Changes since the last call, one document per position under "trie/…"; and
+  // back, in any order, repeated, or with documents left over from before a
+  // position became a parameter.
   void take_dirty(const DocumentSink&);
   base::Result<void> load(std::string_view key, std::string_view value);
 

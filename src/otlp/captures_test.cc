@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "otlp/convert.h"
+#include "otlp/import_formats.h"
 #include "otlp/testing/oracle.h"
 
 namespace testmesh::otlp {
@@ -23,6 +24,19 @@ std::string contents(const fs::path& file) {
   std::stringstream out;
   out << in.rdbuf();
   return out.str();
+}
+
+// As `import` reads the file.
+std::vector<model::Span> imported(const fs::path& file) {
+  std::vector<model::Span> spans;
+  const auto done = import_file(file, {.request = [&](std::string_view request) -> base::Result<void> {
+                                         TRY_ASSIGN(DecodedSpans decoded, decode_protobuf(request));
+                                         std::ranges::move(decoded.spans, std::back_inserter(spans));
+                                         return {};
+                                       },
+                                       .progress = {}});
+  EXPECT_TRUE(done) << done.error().message;
+  return spans;
 }
 
 // A document, or one document a line; whichever it is, one protobuf.
@@ -68,6 +82,8 @@ TEST(Captures, JsonAndProtobufGiveTheSameSpans) {
       EXPECT_TRUE(testing::same_spans(from_json->spans, from_twin->spans));
       EXPECT_EQ(from_json->rejected, from_twin->rejected);
     }
+    EXPECT_TRUE(testing::same_spans(imported(entry.path()), from_json->spans));
+    EXPECT_TRUE(testing::same_spans(imported(captures() / (stem + ".twin.pb")), from_twin->spans));
     ++compared;
     spans += from_json->spans.size();
   }

@@ -12,24 +12,32 @@
 namespace testmesh::otlp {
 
 // OTLP/JSON ExportTraceServiceRequest (or TracesData, the same shape) ->
-// protobuf. Hex ids in any case, enums as integers, 64-bit integers as numbers
-// or strings, null = absent, unknown fields ignored at any depth. An id of the
-// wrong length is carried over as it is: the decoder rejects that span alone.
-// Bounded in depth; kInvalidArgument says where, and quotes no raw bytes.
+// protobuf. Hex ids in any case, enums as integers (their names are forgiven),
+// 64-bit integers as numbers or strings, null = absent, unknown fields ignored
+// at any depth; of a name that comes twice the last counts. An id of the wrong
+// length is carried over as it is, one that is no hex as some wrong length: the
+// decoder rejects that span alone. The result is canonical: fields in ascending
+// order, defaults left out. Values may nest as deep as decode_protobuf() lets
+// them. kInvalidArgument says where, and quotes no raw bytes.
 base::Result<std::string> json_to_protobuf(std::string_view json);
 
 // The reference reader, for import, analyze and tests (ingest has a faster one
-// that must agree with it). Rejects what ingest rejects per span.
+// that must agree with it). Accepts exactly the bytes libprotobuf accepts for
+// these messages; rejects span by span what ingest rejects.
 struct DecodedSpans {
   std::vector<model::Span> spans;
   uint64_t rejected = 0;
-  uint64_t repaired = 0;  // parent or link ids of a wrong length, cleared
+  uint64_t repaired = 0;  // parent or link ids of a wrong length, cleared; an absent one is none
 };
 base::Result<DecodedSpans> decode_protobuf(std::string_view protobuf);
 
-// Groups by resource, then scope, in order of first appearance.
+// Groups by resource, then scope, in order of first appearance. Equal spans in
+// the same order give equal bytes; what decode_protobuf() reads is the same.
+// A link id of zeros is written as absent.
 std::string encode_protobuf(const std::vector<model::Span>& spans);
-// {"resourceSpans": […]}: nothing lost, ids in hex, 64-bit integers as strings.
+// {"resourceSpans": […]}: ids in hex, 64-bit integers as strings, enums as
+// integers. json_to_protobuf() makes the bytes of encode_protobuf() of it: nothing
+// is lost but the payload of a NaN, which JSON cannot hold. Text must be UTF-8.
 std::string encode_json(const std::vector<model::Span>& spans);
 
 }  // namespace testmesh::otlp

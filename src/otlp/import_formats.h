@@ -8,7 +8,8 @@
 //   Jaeger JSON        {"data": […]} as its UI exports, a trace, a list of traces
 //   Zipkin JSON v2     a list of spans, of traces, or a span a line
 // Compressed files, protobuf and lines are streamed; one JSON document may have
-// 1 GiB. Documents of metrics, logs and profiles are passed over and counted.
+// 1 GiB and takes several times its size while it is read. Documents of
+// metrics, logs and profiles are passed over and counted.
 #pragma once
 
 #include <cstdint>

@@ -166,7 +166,7 @@ class TraceReader {
     span.start = *start;
     span.end = *start + *duration;
     if (uint64_t flags = 0; members.has(kFlags) && !members[kFlags].get_uint64().get(flags))
-      span.flags = static_cast<uint32_t>(flags & 0xff);  // the W3C ones; bit 0 is "sampled" in both
+      span.flags = static_cast<uint32_t>(flags & 1);  // sampled; its other bits mean something else in W3C's
     if (members.has(kParent))
       span.parent_span_id = foreign_id<model::SpanId>(text(kParent)).value_or(model::SpanId{});
     if (members.has(kReferences)) TRY(read_references(members[kReferences], span));

@@ -1,0 +1,195 @@
+// Failed attempts and what came after them (discovery.md 2.4).
+#include <xxhash.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "discovery/path_builder.h"
+
+namespace testmesh::discovery {
+
+using model::SpanKind;
+
+void PathBuilder::handle_retries(std::span<const uint32_t> children) {
+  resent_after_failure_.clear();
+  offsets_.clear();  // here: the operations that failed
+  for (const uint32_t child : children)
+    if (span_at(child).error) offsets_.push_back(facts_at(child).operation);
+  std::ranges::sort(offsets_);
+
+  attempts_.clear();
+  if (!offsets_.empty()) {
+    for (const uint32_t child : children) {
+      const uint32_t operation = facts_at(child).operation;
+      if (!std::ranges::binary_search(offsets_, operation)) continue;
+      const SpanInput& span = span_at(child);
+      Attempt& attempt = attempts_.emplace_back();
+      attempt.start = span.start;
+      attempt.counted_start = counted_start(span.start);
+      attempt.end = span.end;
+      attempt.operation = operation;
+      attempt.position = child;
+      attempt.error = span.error;
+    }
+  }
+
+  const auto for_groups = [](std::span<Attempt> all, auto key, auto handle) {
+    std::ranges::stable_sort(all, {}, key);
+    for (size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+      while (end < all.size() && key(all[end]) == key(all[begin])) ++end;
+      if (end - begin > 1) handle(all.subspan(begin, end - begin));
+    }
+  };
+  for_groups(
+      attempts_, [](const Attempt& a) { return a.operation; },
+      [&](std::span<Attempt> same_name) {
+        for (Attempt& attempt : same_name) {
+          const std::string_view url =
+              *url_of_ ? (*url_of_)((*tree_)[attempt.position].input) : std::string_view();
+          const XXH128_hash_t hash = XXH3_128bits(url.data(), url.size());
+          attempt.url_low = hash.low64;
+          attempt.url_high = hash.high64;
+        }
+        for_groups(
+            same_name, [](const Attempt& a) { return std::pair(a.url_low, a.url_high); },
+            [&](std::span<Attempt> same) { handle_attempts(same); });
+      });
+
+  std::ranges::sort(resent_after_failure_);
+  for (const uint32_t child : children)
+    if (facts_at(child).is_resend && !std::ranges::binary_search(resent_after_failure_, child))
+      count_retry(child, child);
+}
+
+// Attempts at one operation. From the last to the first, so that an attempt
+// whose successor failed too takes what that one has taken.
+void PathBuilder::handle_attempts(std::span<Attempt> attempts) {
+  // A position is as good as (start, id) among siblings.
+  const auto order = [](const Attempt& a) { return std::tuple(a.counted_start, a.start, a.position); };
+  std::ranges::sort(attempts, {}, order);
+  const auto comes_after = [](const Attempt& next, const Attempt& failed) {
+    if (next.counted_start < failed.end || next.position == failed.position) return false;
+    if (next.start != failed.start) return next.start > failed.start;
+    // The same instant is after only where the clock cut it off; of two that
+    // failed, each being after the other, the one that took longer is.
+    if (next.counted_start == next.start) return false;
+    return !next.error || std::pair(next.end, next.position) > std::pair(failed.end, failed.position);
+  };
+
+  std::vector<const Attempt*> failed;
+  for (const Attempt& attempt : attempts)
+    if (attempt.error) failed.push_back(&attempt);
+  std::ranges::sort(failed, [](const Attempt* a, const Attempt* b) {
+    return std::tuple(a->start, a->end, a->position) > std::tuple(b->start, b->end, b->position);
+  });
+  for (const Attempt* attempt : failed) {
+    auto next = std::ranges::lower_bound(attempts, attempt->end, {}, &Attempt::counted_start);
+    while (next != attempts.end() && !comes_after(*next, *attempt)) ++next;
+    if (next == attempts.end()) continue;
+    const uint32_t immediate = next->position;
+    resent_after_failure_.push_back(immediate);
+    for (; next != attempts.end() && retry_budget_ > 0; ++next) {
+      --retry_budget_;
+      if (comes_after(*next, *attempt) && take_subtree(attempt->position, next->position)) break;
+    }
+    count_retry(attempt->position, immediate);
+  }
+}
+
+void PathBuilder::count_retry(uint32_t position, uint32_t fallback) {
+  const ItemList* list = &place(position).list;
+  if (list->count == 0) list = &place(fallback).list;
+  if (list->count > 0) retried_.push_back(subtrees_.members(*list).front());
+}
+
+// Makes `failed` add what `next` adds, if `next` visits all its nodes in their
+// order; the uninstrumented peer of the failed call itself apart (it is there
+// because the callee never answered), also of a call nested in that call.
+bool PathBuilder::take_subtree(uint32_t failed, uint32_t next) {
+  Place& mine = place(failed);
+  const ItemList theirs = place(next).list;
+  if (mine.list.count == 0 || theirs.count == 0) return false;
+  if (mine.list.hash == theirs.hash) return true;
+
+  const uint32_t failed_end = (*tree_)[failed].end;
+  std::vector<uint32_t> own_peers;
+  std::vector<bool> same_call(failed_end - failed, false);
+  for (uint32_t position = failed; position < failed_end; ++position) {
+    const bool nested = position == failed || same_call[(*tree_)[position].parent - failed];
+    if (!nested || facts_at(position).kind != SpanKind::kClient) continue;
+    same_call[position - failed] = true;
+    const Place& here = place(position);
+    if (here.own_peer) own_peers.push_back(subtrees_.find(here.own[here.own_count - 1]));
+  }
+  std::ranges::sort(own_peers);
+
+  // The path index, behind the list's start, of what each of my nodes matches.
+  std::vector<uint32_t> matches;
+  {
+    std::vector<std::span<const uint32_t>> my_stack, their_stack;
+    Subtrees::Walk my(subtrees_, my_stack, mine.list), their(subtrees_, their_stack, theirs);
+    uint32_t index = 0, last = 0;
+    for (; !my.at_end(); my.next()) {
+      if (std::ranges::binary_search(own_peers, my.item())) {
+        matches.push_back(last);
+        continue;
+      }
+      while (!their.at_end() && subtrees_[their.item()].node != subtrees_[my.item()].node) {
+        if (retry_budget_ == 0) return false;
+        --retry_budget_;
+        their.next();
+        ++index;
+      }
+      if (their.at_end()) return false;
+      matches.push_back(last = index);
+      their.next();
+      ++index;
+    }
+  }
+
+  // Where each of my nodes is in my list; then pin it to its match.
+  subtrees_.place(mine.list, 0);
+  indices_.resize(std::max<size_t>(indices_.size(), subtrees_.size()));
+  const auto for_own_items = [&](auto&& handle) {
+    for (uint32_t position = failed; position < failed_end; ++position)
+      for (uint32_t i = 0; i < place(position).own_count; ++i) handle(place(position).own[i]);
+  };
+  const uint32_t outside = [&] {
+    const Place& here = place(failed);
+    return here.own_count > 0 ? subtrees_[here.own[0]].owner : here.lowest;
+  }();
+  const auto index_of = [&](uint32_t item) {
+    const uint32_t owner = subtrees_[item].owner;
+    const uint32_t offset = subtrees_[subtrees_.find(item)].offset;
+    const uint32_t before = owner == outside ? 0 : indices_[owner];
+    return offset == kNoItem || before == kNoItem ? kNoItem : before + offset;
+  };
+  for_own_items([&](uint32_t item) {
+    if (subtrees_[item].pinned == kNoItem) indices_[item] = index_of(item);
+  });
+  for_own_items([&](uint32_t item) {
+    if (const uint32_t pinned = subtrees_[item].pinned; pinned != kNoItem)
+      indices_[item] =
+          indices_[pinned] == kNoItem ? kNoItem : indices_[pinned] + subtrees_[item].pinned_offset;
+  });
+  std::vector<std::pair<uint32_t, uint32_t>> tops;  // first index, item
+  uint32_t index = 0;
+  for (const uint32_t member : subtrees_.members(theirs)) {
+    tops.emplace_back(index, member);
+    index += 1 + static_cast<uint32_t>(subtrees_[member].below.hash.length);
+  }
+  for_own_items([&](uint32_t item) {
+    Item& here = subtrees_[item];
+    here.pinned = kNoItem;
+    here.offset = kNoItem;
+    if (indices_[item] >= matches.size()) return;
+    const uint32_t match = matches[indices_[item]];
+    const auto top = std::ranges::upper_bound(tops, match, {}, &std::pair<uint32_t, uint32_t>::first) - 1;
+    here.pinned = top->second;
+    here.pinned_offset = match - top->first;
+  });
+  mine.list = theirs;
+  return true;
+}
+
+}  // namespace testmesh::discovery

@@ -1,0 +1,197 @@
+#include "discovery/trace_analyzer.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "discovery/facts_table.h"
+#include "discovery/path_builder.h"
+#include "discovery/span_tree.h"
+
+namespace testmesh::discovery {
+namespace {
+
+constexpr size_t kMaxKnownFlows = 100'000;
+
+// A path and the family it is seen in.
+struct FlowKey {
+  uint64_t a = 0, b = 0;
+  uint64_t length = 0;
+  uint32_t place = 0;      // environment and service of the entry
+  uint32_t operation = 0;  // a node when `endpoint`, else an operation of the facts
+  bool endpoint = false;
+  friend bool operator==(const FlowKey&, const FlowKey&) = default;
+};
+
+struct FlowKeyHash {
+  size_t operator()(const FlowKey& key) const {
+    const uint64_t family = uint64_t{key.place} << 33 | uint64_t{key.operation} << 1 | uint64_t{key.endpoint};
+    return key.a ^ family * 0x9e3779b97f4a7c15ULL;
+  }
+};
+
+}  // namespace
+
+struct TraceAnalyzer::Impl {
+  Impl(NameTries& tries_in, FlowCatalog& catalog_in)
+      : tries(tries_in), catalog(catalog_in), builder(facts, tries_in, catalog_in) {}
+
+  NameTries& tries;
+  FlowCatalog& catalog;
+  FactsTable facts;
+  SpanTree tree;
+  PathBuilder builder;
+  std::unordered_map<FlowKey, const FlowIdentity*, FlowKeyHash> flows;
+  TraceAnalysis result;
+  std::vector<bool> runner;
+  size_t matches = 0;  // of `result.flows`, whose rooms are reused
+
+  const FlowIdentity* flow_of_path(const Facts& entry, const FactsTable::Source& source);
+  void add_match(std::span<const SpanInput> spans, uint32_t begin, uint32_t end, const UrlOf& url_of);
+  void add_test_matches(std::span<const SpanInput> spans, const UrlOf& url_of);
+  bool partial(std::span<const SpanInput> spans) const;
+};
+
+const FlowIdentity* TraceAnalyzer::Impl::flow_of_path(const Facts& entry, const FactsTable::Source& source) {
+  const NodeId endpoint = builder.entry_endpoint();
+  const ListHash& hash = builder.path().hash;
+  FlowKey key{hash.a, hash.b, hash.length, entry.place, 0, endpoint != kNoNode};
+  key.operation = key.endpoint ? endpoint : entry.operation;
+  if (const auto known = flows.find(key); known != flows.end()) return known->second;
+
+  std::vector<model::PathNode> nodes;
+  std::vector<TreeNode> shape;
+  builder.collect(nodes, shape);
+  const model::Family family{source.environment, source.service,
+                             key.endpoint ? facts.nodes().node(endpoint).identifier : source.operation};
+  const FlowIdentity* flow = catalog.intern(family, std::move(nodes), std::move(shape));
+  if (flows.size() >= kMaxKnownFlows) flows.clear();
+  flows.emplace(key, flow);
+  return flow;
+}
+
+void TraceAnalyzer::Impl::add_match(std::span<const SpanInput> spans, uint32_t begin, uint32_t end,
+                                    const UrlOf& url_of) {
+  builder.build(tree, spans, begin, end, url_of);
+  const SpanInput& entry = spans[tree[begin].input];
+  const FlowIdentity* flow = flow_of_path(facts[entry.facts], facts.source(entry.facts));
+  bool error = false;
+  for (uint32_t position = begin; position < end && !error; ++position)
+    error = spans[tree[position].input].error;
+
+  FlowMatch* match = nullptr;
+  for (size_t i = 0; i < matches && !match; ++i)
+    if (result.flows[i].flow == flow) match = &result.flows[i];
+  if (match) {
+    match->error |= error;
+  } else {
+    if (result.flows.size() == matches) result.flows.emplace_back();
+    match = &result.flows[matches++];
+    match->flow = flow;
+    match->entry = tree[begin].input;
+    match->start = entry.start;
+    match->duration_ns = entry.end > entry.start ? entry.end - entry.start : 0;
+    match->error = error;
+    match->visits.clear();
+    match->retries.clear();
+  }
+  builder.add_visits(*match, flow->nodes.size());
+}
+
+// The runner's spans are left out; what is topmost then is an entry.
+void TraceAnalyzer::Impl::add_test_matches(std::span<const SpanInput> spans, const UrlOf& url_of) {
+  const uint32_t service = facts[spans[tree[0].input].facts].service;
+  runner.assign(tree.size(), false);
+  for (uint32_t position = 0; position < tree.size();) {
+    const Facts& here = facts[spans[tree[position].input].facts];
+    if (here.is_test && here.service == service) {
+      runner[position++] = true;
+      continue;
+    }
+    add_match(spans, position, tree[position].end, url_of);
+    position = tree[position].end;
+  }
+}
+
+bool TraceAnalyzer::Impl::partial(std::span<const SpanInput> spans) const {
+  if (tree.cycles_cut() > 0) return true;
+  if (tree.orphans() == 0) return false;
+  if (!tree.every_span_has_parent_id() || !tree.one_absent_parent()) return true;
+  // The caller does not export: a browser, a gateway, curl.
+  for (uint32_t position = 0; position < tree.size(); position = tree[position].end) {
+    const model::SpanKind kind = facts[spans[tree[position].input].facts].kind;
+    if (kind != model::SpanKind::kServer && kind != model::SpanKind::kConsumer) return true;
+  }
+  return false;
+}
+
+TraceAnalyzer::TraceAnalyzer(NameTries& tries, FlowCatalog& catalog)
+    : impl_(std::make_unique<Impl>(tries, catalog)) {}
+TraceAnalyzer::~TraceAnalyzer() = default;
+
+FactsId TraceAnalyzer::facts(const SpanDescription& description) {
+  const uint64_t before = impl_->facts.epoch();
+  const FactsId id = impl_->facts.intern(description);
+  if (impl_->facts.epoch() != before) impl_->flows.clear();
+  return id;
+}
+
+uint64_t TraceAnalyzer::epoch() const { return impl_->facts.epoch(); }
+bool TraceAnalyzer::is_test(FactsId id) const { return impl_->facts[id].is_test; }
+std::string_view TraceAnalyzer::service(FactsId id) const { return impl_->facts.source(id).service; }
+
+std::string_view TraceAnalyzer::operation(FactsId id) const {
+  Impl& impl = *impl_;
+  const Facts& facts = impl.facts[id];
+  const FactsTable::Source& source = impl.facts.source(id);
+  NodeId endpoint = facts.endpoint;
+  if (facts.route_from_path && facts.trie_version != impl.tries.version()) {
+    // Shown, not seen: the tries learn from traces only.
+    const std::string route = impl.tries.apply(source.service, source.route);
+    endpoint = impl.facts.nodes().intern(model::NodeType::kApiEndpoint, endpoint_name(source.method, route),
+                                         source.service);
+    impl.facts.nodes().entry(endpoint).from_path = true;
+  }
+  return endpoint == kNoNode ? std::string_view(source.operation)
+                             : impl.facts.nodes().node(endpoint).identifier;
+}
+
+size_t TraceAnalyzer::memory_bytes() const {
+  const Impl& impl = *impl_;
+  size_t matches = 0;
+  for (const FlowMatch& match : impl.result.flows)
+    matches += match.visits.capacity() * sizeof(Visit) + match.retries.capacity() * sizeof(uint32_t);
+  return impl.facts.memory_bytes() + impl.tree.memory_bytes() + impl.builder.memory_bytes() + matches +
+         impl.result.order.capacity() * sizeof(OrderedSpan) + impl.flows.size() * (sizeof(FlowKey) + 32);
+}
+
+const TraceAnalysis& TraceAnalyzer::analyze(std::span<const SpanInput> spans, const UrlOf& url_of) {
+  Impl& impl = *impl_;
+  SpanTree& tree = impl.tree;
+  TraceAnalysis& result = impl.result;
+  tree.build(spans);
+  impl.matches = 0;
+  result.order.clear();
+  result.duplicates = tree.duplicates();
+  result.cycles_cut = tree.cycles_cut();
+  result.test = false;
+  result.partial = false;
+  result.all_parents_resolve = false;
+  result.root = kNoSpan;
+  if (tree.size() > 0) {
+    for (uint32_t position = 0; position < tree.size(); ++position)
+      result.order.push_back({tree[position].input, tree[position].parent});
+    result.root = tree[0].input;
+    result.test = impl.facts[spans[result.root].facts].is_test;
+    result.partial = impl.partial(spans);
+    result.all_parents_resolve = !tree.entry_has_parent_id() && tree.orphans() == 0 && tree.cycles_cut() == 0;
+    if (result.test) {
+      impl.add_test_matches(spans, url_of);
+    } else {
+      impl.add_match(spans, 0, tree.size(), url_of);
+    }
+  }
+  result.flows.resize(impl.matches);
+  return result;
+}
+
+}  // namespace testmesh::discovery

@@ -1,0 +1,134 @@
+// The engine's answers about one trace.
+
+#include <algorithm>
+#include <set>
+
+#include "encoding/row.h"
+#include "engine/engine.h"
+#include "engine/trace_search.h"
+#include "otlp/convert.h"
+
+namespace testmesh::engine {
+namespace {
+
+// Duration not covered by children, children clipped to the span.
+std::vector<uint64_t> self_times(const std::vector<model::Span>& spans, const std::vector<int64_t>& parents) {
+  std::vector<std::vector<std::pair<uint64_t, uint64_t>>> children(spans.size());
+  for (size_t i = 0; i < spans.size(); ++i) {
+    if (parents[i] < 0) continue;
+    const model::Span& parent = spans[static_cast<size_t>(parents[i])];
+    const uint64_t start = std::max(spans[i].start, parent.start);
+    const uint64_t end = std::min(spans[i].end, parent.end);
+    if (start < end) children[static_cast<size_t>(parents[i])].emplace_back(start, end);
+  }
+  std::vector<uint64_t> self(spans.size());
+  for (size_t i = 0; i < spans.size(); ++i) {
+    std::ranges::sort(children[i]);
+    uint64_t covered = 0, until = 0;
+    for (const auto& [start, end] : children[i]) {
+      if (end <= until) continue;
+      covered += end - std::max(start, until);
+      until = end;
+    }
+    self[i] = spans[i].end - spans[i].start - covered;
+  }
+  return self;
+}
+
+}  // namespace
+
+TraceRows gather_rows(Shard& shard, ShardWorkspace& workspace, std::vector<TracePart> parts) {
+  TraceRows rows;
+  rows.parts = std::move(parts);
+  std::vector<std::pair<const TracePart*, const encoding::Row*>> inputs;
+  for (const TracePart& part : rows.parts) {
+    rows.open |= part.open;
+    if (part.line) rows.line = part.line;
+    for (const encoding::Row& row : part.rows) inputs.emplace_back(&part, &row);
+  }
+  const discovery::TraceAnalysis& analysis = shard.analyze(workspace, rows.parts);
+  std::set<std::string> services;
+  for (const discovery::OrderedSpan& span : analysis.order) {
+    const auto& [part, row] = inputs[span.span];
+    rows.spans.push_back({part->partition.get(), row, span.parent == discovery::kNoSpan ? -1 : static_cast<int64_t>(span.parent),
+                          std::string(workspace.analyzer.operation(shard.input(span.span).facts))});
+    services.insert(std::string(workspace.analyzer.service(shard.input(span.span).facts)));
+    rows.summary.error_count += shard.input(span.span).error;
+  }
+  store::TraceSummary& summary = rows.summary;
+  summary.services.assign(services.begin(), services.end());
+  summary.span_count = static_cast<uint32_t>(analysis.order.size());
+  summary.complete = !rows.open;
+  summary.partial = analysis.partial;
+  summary.is_test_generated = analysis.test;
+  if (analysis.root != discovery::kNoSpan) {
+    const discovery::SpanInput& root = shard.input(analysis.root);
+    summary.start = root.start;
+    summary.duration_ns = root.end - root.start;
+    summary.root_service = workspace.analyzer.service(root.facts);
+    summary.root_operation = workspace.analyzer.operation(root.facts);
+  }
+  if (!analysis.flows.empty()) {
+    const discovery::Resolved resolved = workspace.shared->catalog.resolve(analysis.flows.front().flow);
+    rows.path = resolved.flow->nodes;
+    const bool counted = rows.line && (rows.line->flags & store::TraceLine::kCounted);
+    if (!rows.open && counted && (analysis.test || workspace.shared->catalog.exists(resolved.flow))) {
+      summary.flow_id = resolved.flow->id;
+      summary.fingerprint = resolved.flow->fingerprint;
+    }
+  }
+  return rows;
+}
+
+base::Result<std::vector<model::Span>> decode_rows(const model::TraceId& id, const std::vector<TraceRows::Span>& rows) {
+  std::string bytes;
+  for (const TraceRows::Span& span : rows)
+    if (!encoding::append_traces_data(span.partition->dictionary, id, *span.row, bytes))
+      return base::fail(base::ErrorCode::kCorrupt, "a stored span of trace " + id.to_hex() + " does not read back");
+  TRY_ASSIGN(otlp::DecodedSpans decoded, otlp::decode_protobuf(bytes));
+  if (decoded.spans.size() != rows.size())
+    return base::fail(base::ErrorCode::kCorrupt, "a stored span of trace " + id.to_hex() + " does not read back");
+  // One resource and scope for all spans that share them.
+  std::map<std::pair<const void*, uint32_t>, std::shared_ptr<const model::Resource>> resources;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].row->resource == encoding::kNone) continue;
+    auto& shared = resources[{rows[i].partition, rows[i].row->resource}];
+    if (!shared)
+      shared = decoded.spans[i].resource;
+    else
+      decoded.spans[i].resource = shared;
+  }
+  std::map<std::pair<const void*, uint32_t>, std::shared_ptr<const model::Scope>> scopes;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].row->shape == encoding::kGenericShape) continue;
+    auto& shared = scopes[{rows[i].partition, rows[i].partition->dictionary.shape(rows[i].row->shape).scope}];
+    if (!shared)
+      shared = decoded.spans[i].scope;
+    else
+      decoded.spans[i].scope = shared;
+  }
+  return std::move(decoded.spans);
+}
+
+base::Result<std::optional<store::TraceDetail>> Engine::trace(const model::WorkspaceId& workspace_id, const model::TraceId& id) {
+  Shard& shard = *shards_[shard_index(id)];
+  TraceRows rows;
+  {
+    const auto lock = shard.lock_for_read();
+    ShardWorkspace* here = shard.workspace(workspace_id);
+    if (!here) return std::nullopt;
+    TRY_ASSIGN(std::vector<TracePart> parts, shard.parts(*here, id));
+    if (parts.empty()) return std::nullopt;
+    rows = gather_rows(shard, *here, std::move(parts));
+  }
+  store::TraceDetail detail;
+  detail.summary = std::move(rows.summary);
+  detail.summary.trace_id = id;
+  detail.path = std::move(rows.path);
+  TRY_ASSIGN(detail.spans, decode_rows(id, rows.spans));
+  for (const TraceRows::Span& span : rows.spans) detail.parent_positions.push_back(span.parent);
+  detail.self_ns = self_times(detail.spans, detail.parent_positions);
+  return detail;
+}
+
+}  // namespace testmesh::engine
