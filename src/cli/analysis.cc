@@ -118,14 +118,15 @@ const AnalysisCounts& Analysis::counts() const { return impl_->counts; }
 
 uint64_t Analysis::partial_traces() const {
   const discovery::FlowBook* book = &impl_->book;
-  const auto page = discovery::list_flows({&book, 1}, impl_->catalog, {.limit = 1});
+  const auto page = discovery::list_flows({&book, 1}, impl_->catalog, discovery::FlowQuery());
   return page ? page->partial_traces : 0;
 }
 
 std::vector<discovery::FlowDetail> Analysis::flows() const {
   const discovery::FlowBook* book = &impl_->book;
   std::vector<discovery::FlowDetail> flows;
-  discovery::FlowQuery query{.limit = kFlowsPerPage};
+  discovery::FlowQuery query;
+  query.limit = kFlowsPerPage;
   for (;;) {
     const auto page = discovery::list_flows({&book, 1}, impl_->catalog, query);
     if (!page) return flows;
