@@ -214,8 +214,10 @@ say "postgresql ready: $PGHOST (unix socket)"
 ready user-service 60 service_answers user-service
 ready product-service 60 service_answers product-service
 
-OTEL_SERVICE_NAME=order-service USER_SERVICE_URL=$(address_of user-service) PRODUCT_SERVICE_URL=$(address_of product-service) \
-  start order-service TERM env -C order-service node --require @opentelemetry/auto-instrumentations-node/register app.js
+OTEL_SERVICE_NAME=order-service \
+  USER_SERVICE_URL=$(address_of user-service) PRODUCT_SERVICE_URL=$(address_of product-service) \
+  start order-service TERM env -C order-service \
+  node --require @opentelemetry/auto-instrumentations-node/register app.js
 ready order-service 60 service_answers order-service
 for service in user-service product-service order-service; do
   say "$service ready: $(address_of $service)"

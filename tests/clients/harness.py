@@ -1,7 +1,6 @@
 """What the client tests share: a server of their own, its REST API, patience with a limit, and a tally."""
 
 import base64
-import ctypes
 import http.client
 import json
 import os
@@ -19,8 +18,8 @@ import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("TESTMESH_BINARY", ROOT / "build/release/testmesh"))
-LIBC = ctypes.CDLL(None)
-PR_SET_PDEATHSIG = 1
+# Before a command: the kernel kills it when this process ends, however it ends.
+DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"]
 DEFAULT_WORKSPACE = "00000000-0000-4000-8000-000000000001"
 
 
@@ -99,11 +98,6 @@ class Tally:
         return 0 if self.failed == 0 and self.passed > 0 else 1
 
 
-def die_with_parent() -> None:
-    """For Popen's preexec_fn: the kernel kills the child when this process ends, however it ends."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class Server:
     """A `testmesh serve` on free ports with a data folder of its own."""
 
@@ -137,19 +131,27 @@ class Server:
         self.starts += 1
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", *self.grpc_flags()]
+                [
+                    *DIE_WITH_PARENT,
+                    BINARY,
+                    "serve",
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--otlp-http",
+                    "127.0.0.1:0",
+                    *self.grpc_flags(),
+                ]
                 + ["--data-dir", self.folder / "data", *self.flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=die_with_parent,
             )
         eventually("the server gets ready", self.find_addresses, seconds, 0.05)
 
     def grpc_flags(self) -> list[str]:
         """Its usual gRPC port may be taken; a server without gRPC may not know the flag."""
         if not hasattr(Server, "grpc"):
-            usage = subprocess.run([BINARY, "serve", "--help"], capture_output=True, text=True)
+            usage = subprocess.run([BINARY, "serve", "--help"], capture_output=True, text=True, check=False)
             Server.grpc = ["--otlp-grpc", "off"] if "--otlp-grpc" in usage.stdout + usage.stderr else []
         return Server.grpc
 

@@ -98,7 +98,7 @@ class Proxy:
         self.exchanges: list[Exchange] = []
         self.connections: set[socket.socket] = set()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
         self.url = "http://" + self.address
         threading.Thread(target=self.accept, daemon=True).start()
 
