@@ -24,7 +24,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-struct Run {
+struct Outcome {
   int code = 0;
   std::string out, err;
 };
@@ -82,20 +82,20 @@ class Cli : public ::testing::Test {
     respond(std::move(response));
   }
 
-  Run run(std::vector<std::string> arguments, unsigned width = 0) {
+  Outcome run(std::vector<std::string> arguments, unsigned width = 0) {
     arguments.insert(arguments.begin(), "testmesh");
     return run_without_server(std::move(arguments), width);
   }
-  Run run_here(std::vector<std::string> arguments, unsigned width = 0) {
+  Outcome run_here(std::vector<std::string> arguments, unsigned width = 0) {
     arguments.insert(arguments.end(), {"--server", url});
     return run(std::move(arguments), width);
   }
-  Run run_without_server(const std::vector<std::string>& arguments, unsigned width) {
+  Outcome run_without_server(const std::vector<std::string>& arguments, unsigned width) {
     std::vector<const char*> argv;
     for (const std::string& argument : arguments) argv.push_back(argument.c_str());
     std::ostringstream out, err;
     Terminal terminal{.out = out, .err = err, .width = width};
-    Run result;
+    Outcome result;
     result.code = run_cli(static_cast<int>(argv.size()), argv.data(), hooks, terminal);
     result.out = out.str();
     result.err = err.str();
@@ -162,7 +162,7 @@ TEST_F(Cli, EveryCommandHasHelpWithAnExample) {
                                                           {"keys", "create"}};
   for (auto command : commands) {
     command.push_back("--help");
-    const Run help = run(command);
+    const Outcome help = run(command);
     EXPECT_EQ(help.code, 0) << command[0];
     EXPECT_THAT(help.out, HasSubstr("Example")) << command[0] << help.out;
     EXPECT_EQ(help.err, "");
@@ -181,7 +181,7 @@ TEST_F(Cli, WrongUsageIsTwo) {
                                                 {"traces", "search", "--limit", "0"},
                                                 {"import"},
                                                 {"--nonsense"}}) {
-    const Run result = run(wrong);
+    const Outcome result = run(wrong);
     EXPECT_EQ(result.code, 2) << result.out << result.err;
     EXPECT_NE(result.err, "");
   }
@@ -189,35 +189,36 @@ TEST_F(Cli, WrongUsageIsTwo) {
 
 TEST_F(Cli, SaysWhatToDoWhenThereIsNoServer) {
   server.stop();
-  const Run result = run_here({"flows", "list"});
+  const Outcome result = run_here({"flows", "list"});
   EXPECT_EQ(result.code, 1);
   EXPECT_EQ(result.out, "");
   EXPECT_THAT(result.err, AllOf(HasSubstr("Cannot reach " + url), HasSubstr("testmesh serve")));
 }
 
 TEST_F(Cli, ManagesWorkspacesKeysAndSettings) {
-  const Run made = run_here({"workspaces", "create", "staging", "--output", "json"});
+  const Outcome made = run_here({"workspaces", "create", "staging", "--output", "json"});
   ASSERT_EQ(made.code, 0) << made.err;
   const std::string id = json::parse(made.out)["id"];
   EXPECT_THAT(run_here({"workspaces", "list"}).out,
               AllOf(HasSubstr(id), HasSubstr("staging"), HasSubstr("default")));
   EXPECT_THAT(run_here({"workspaces", "rename", id, "production"}).out, HasSubstr("production"));
-  const Run settings = run_here({"settings", "set", "retention_days=0", "enabled=false", "--workspace", id});
+  const Outcome settings =
+      run_here({"settings", "set", "retention_days=0", "enabled=false", "--workspace", id});
   EXPECT_EQ(settings.code, 0) << settings.err;
   EXPECT_EQ(registry->settings(*model::WorkspaceId::parse(id)).retention_days, 0);
   EXPECT_FALSE(registry->settings(*model::WorkspaceId::parse(id)).enabled);
   EXPECT_EQ(json::parse(run_here({"settings", "get", "--workspace", id, "--output", "json"}).out)["enabled"],
             false);
-  const Run refused = run_here({"settings", "set", "retention_days=x", "nonsense=1", "--workspace", id});
+  const Outcome refused = run_here({"settings", "set", "retention_days=x", "nonsense=1", "--workspace", id});
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.err,
               AllOf(HasSubstr("`retention_days` must be"), HasSubstr("`nonsense` is not a setting")));
   EXPECT_EQ(run_here({"settings", "set", "retention_days"}).code, 1);
-  const Run key = run_here({"keys", "create", "ci", "--workspace", id});
+  const Outcome key = run_here({"keys", "create", "ci", "--workspace", id});
   EXPECT_THAT(key.out, HasSubstr("tm_"));
   EXPECT_TRUE(registry->authenticate(key.out.substr(0, key.out.find('\n'))));
   EXPECT_EQ(run_here({"workspaces", "delete", id}).code, 0);
-  const Run again = run_here({"workspaces", "delete", id});
+  const Outcome again = run_here({"workspaces", "delete", id});
   EXPECT_EQ(again.code, 1);
   EXPECT_THAT(again.err, HasSubstr("There is no workspace"));
   EXPECT_THAT(run_here({"flows", "list", "--workspace", "x"}).err, HasSubstr("not a UUID"));
@@ -229,18 +230,20 @@ TEST_F(Cli, ListsFlowsAndTraces) {
   identity.nodes = {{model::NodeType::kApiEndpoint, "GET /items", "shop"}};
   identity.path = "api_endpoint:GET /items";
   discovery::FlowDetail detail;
-  detail.summary = {
-      .flow = &identity, .name = "shop -> GET /items", .occurrence_count = 7, .error_rate = 0.5};
+  detail.summary.flow = &identity;
+  detail.summary.name = "shop -> GET /items";
+  detail.summary.occurrence_count = 7;
+  detail.summary.error_rate = 0.5;
   detail.nodes.resize(1);
   detail.samples = {{model::TraceId{}, "slowest"}};
   store.details.push_back(detail);
-  const Run list = run_here({"flows", "list"});
+  const Outcome list = run_here({"flows", "list"});
   EXPECT_EQ(list.code, 0) << list.err;
   EXPECT_THAT(list.out, AllOf(HasSubstr("shop -> GET /items"), HasSubstr("50.0 %"), HasSubstr("1 of 1 flows"),
                               Not(HasSubstr("\x1b"))));
   std::istringstream narrow(run_here({"flows", "list"}, 120).out);
   EXPECT_EQ(json::parse(run_here({"flows", "list", "--output", "json"}).out)["total"], 1);
-  const Run show = run_here({"flows", "show", identity.id.to_string()});
+  const Outcome show = run_here({"flows", "show", identity.id.to_string()});
   EXPECT_THAT(show.out, AllOf(HasSubstr("api_endpoint:GET /items"), HasSubstr("slowest"),
                               HasSubstr("7 (and 0 of tests)")));
   EXPECT_EQ(run_here({"flows", "histogram", identity.id.to_string()}).code, 0);
@@ -268,7 +271,7 @@ TEST_F(Cli, ListsFlowsAndTraces) {
               AllOf(HasSubstr(root.trace_id.to_hex()), HasSubstr("complete"), HasSubstr("1 of 1 traces")));
   EXPECT_EQ(store.trace_query.attribute->value, model::Value{std::string("b c")});
   EXPECT_THAT(run_here({"flows", "traces", identity.id.to_string()}).out, HasSubstr(root.trace_id.to_hex()));
-  const Run shown = run_here({"traces", "show", root.trace_id.to_hex()}, 60);
+  const Outcome shown = run_here({"traces", "show", root.trace_id.to_hex()}, 60);
   EXPECT_THAT(shown.out,
               AllOf(Not(HasSubstr("\x1b")), HasSubstr("shop\uFFFD[31m  GET /items   10.0 ms ████")));
   EXPECT_THAT(shown.out, HasSubstr("  ! shop  GET /items"));
@@ -282,7 +285,7 @@ TEST_F(Cli, ImportsFilesAndWaitsWhenTheServerIsBusy) {
       file("good.pb", otlp::encode_protobuf({span(1, 1, 0, 0, 5, "a"), span(1, 2, 1, 1, 2, "a")}));
   const std::string other = file("other.json", otlp::encode_json({span(2, 1, 0, 0, 5, "b")}));
   refusals = 2;
-  const Run result = run_here({"import", good, other, "--output", "json"});
+  const Outcome result = run_here({"import", good, other, "--output", "json"});
   ASSERT_EQ(result.code, 0) << result.err;
   const json report = json::parse(result.out);
   EXPECT_EQ(report["total"]["spans_sent"], 3);
@@ -297,7 +300,7 @@ TEST_F(Cli, ImportsFilesAndWaitsWhenTheServerIsBusy) {
   EXPECT_THAT(run_here({"import", good}).out,
               AllOf(HasSubstr("2 spans sent, 1 accepted, 1 rejected"), HasSubstr("bad")));
   fatal = true;
-  const Run refused = run_here({"import", good});
+  const Outcome refused = run_here({"import", good});
   EXPECT_EQ(refused.code, 1);
   EXPECT_THAT(refused.err, HasSubstr("answered 403: off"));
   EXPECT_EQ(run_here({"import", (directory / "missing").string()}).code, 1);
@@ -306,8 +309,9 @@ TEST_F(Cli, ImportsFilesAndWaitsWhenTheServerIsBusy) {
 TEST_F(Cli, ImportsIntoADataDirectoryThroughItsHook) {
   struct Target final : ImportTarget {
     explicit Target(int& finished) : finished_(finished) {}
-    base::Result<Outcome> send(std::string_view request) override {
-      return Outcome{.accepted = otlp::decode_protobuf(request)->spans.size(), .rejected = 0, .message = {}};
+    base::Result<ImportTarget::Outcome> send(std::string_view request) override {
+      return ImportTarget::Outcome{
+          .accepted = otlp::decode_protobuf(request)->spans.size(), .rejected = 0, .message = {}};
     }
     base::Result<void> finish() override {
       ++finished_;
@@ -323,7 +327,7 @@ TEST_F(Cli, ImportsIntoADataDirectoryThroughItsHook) {
     return std::make_unique<Target>(finished);
   };
   const std::string good = file("good.pb", otlp::encode_protobuf({span(1, 1, 0, 0, 5, "a")}));
-  const Run result = run({"import", "--data-dir", "d", good});
+  const Outcome result = run({"import", "--data-dir", "d", good});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(opened, "d");
   EXPECT_EQ(finished, 1);
@@ -352,7 +356,7 @@ TEST_F(Cli, AnalysesFilesTheSameWayEveryTime) {
   const std::string a = file("a.pb", otlp::encode_protobuf(first)),
                     b = file("b.json", otlp::encode_json(second));
   for (const char* output : {"table", "json", "html"}) {
-    const Run one = run({"analyze", a, b, "--output", output});
+    const Outcome one = run({"analyze", a, b, "--output", output});
     ASSERT_EQ(one.code, 0) << one.err;
     EXPECT_EQ(one.out, run({"analyze", a, b, "--output", output}).out);
     EXPECT_EQ(one.out, run({"analyze", b, a, "--output", output}).out) << "whatever the order of files";
