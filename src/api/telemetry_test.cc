@@ -35,7 +35,8 @@ class Telemetry : public ApiFixture {
                       .risk_factors = {0.036, 0.125, 0},
                       .drifted = false,
                       .first_seen = 1'700'000'000'000'000'001,
-                      .last_seen = 1'700'000'000'999'999'999};
+                      .last_seen = 1'700'000'000'999'999'999,
+                      .last_tested = {}};
     detail.nodes.resize(identity.nodes.size());
     if (!detail.nodes.empty()) detail.nodes[0] = {1.5, 1, 4, 2, 0.1, 0.2, 0.3, 0.4, 0.5};
     detail.samples = {{model::TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736").value(), "latest"}};

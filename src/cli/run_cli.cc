@@ -1,0 +1,91 @@
+#include "cli/run_cli.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+
+#include "cli/commands.h"
+#include "cli/text.h"
+
+namespace testmesh::cli {
+namespace {
+
+constexpr int kDone = 0, kFailed = 1, kWrongUsage = 2;
+
+unsigned terminal_width() {
+  if (!isatty(STDOUT_FILENO)) return 0;
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+int parse_and_run(int argc, const char* const* argv, const Hooks& hooks, Terminal& terminal) {
+  CLI::App app{"TestMesh: traces in, discovered flows out.", "testmesh"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "testmesh " + hooks.version);
+  app.footer("Each command has its own help: testmesh flows --help");
+  Program program{.hooks = hooks, .terminal = terminal, .common = {}, .action = {}};
+  app.add_subcommand("serve", "Run the server (testmesh serve --help)");
+  add_import(app, program);
+  add_analyze(app, program);
+  add_flows(app, program);
+  add_traces(app, program);
+  add_settings(app, program);
+  add_workspaces(app, program);
+  add_keys(app, program);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error, terminal.out, terminal.err);
+    return code == 0 ? kDone : kWrongUsage;
+  }
+  if (!program.action) {
+    terminal.out << app.help();
+    return kWrongUsage;
+  }
+  const base::Result<void> done = program.action();
+  if (done) return kDone;
+  terminal.out.flush();
+  std::string sentence = done.error().message;
+  std::string shown;
+  for (size_t begin = 0; begin <= sentence.size();) {  // line by line: printable() takes newlines out
+    const size_t end = std::min(sentence.find('\n', begin), sentence.size());
+    shown += (begin == 0 ? "" : "\n") + printable(std::string_view(sentence).substr(begin, end - begin));
+    begin = end + 1;
+  }
+  terminal.err << "testmesh: " << shown << '\n';
+  return kFailed;
+}
+
+}  // namespace
+
+int run_cli(int argc, const char* const* argv, const Hooks& hooks, Terminal& terminal) {
+  if (argc >= 2 && std::string_view(argv[1]) == "serve") {
+    if (!hooks.serve) {
+      terminal.err << "testmesh: this program was built without the server\n";
+      return kFailed;
+    }
+    std::vector<const char*> rest{"testmesh serve"};
+    rest.insert(rest.end(), argv + 2, argv + argc);
+    return hooks.serve(static_cast<int>(rest.size()), rest.data());
+  }
+  try {
+    return parse_and_run(argc, argv, hooks, terminal);
+  } catch (const std::exception& error) {
+    terminal.err << "testmesh: " << printable(error.what()) << '\n';
+    return kFailed;
+  }
+}
+
+int run_cli(int argc, const char* const* argv, const Hooks& hooks) {
+  Terminal terminal{
+      .out = std::cout, .err = std::cerr, .width = terminal_width(), .progress = isatty(STDERR_FILENO) != 0};
+  const int code = run_cli(argc, argv, hooks, terminal);
+  std::cout.flush();
+  return std::cout.good() || code != kDone ? code : kFailed;
+}
+
+}  // namespace testmesh::cli

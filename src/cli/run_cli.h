@@ -1,0 +1,54 @@
+// The command line: everything of `testmesh` but the server itself, which is
+// passed in, so that this module needs none of its parts.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <iosfwd>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "model/ids.h"
+
+namespace testmesh::cli {
+
+// Where `import` puts what it reads. Used by one thread.
+class ImportTarget {
+ public:
+  struct Outcome {
+    uint64_t accepted = 0;
+    uint64_t rejected = 0;
+    std::string message;  // why; empty: nothing to say
+  };
+  virtual ~ImportTarget() = default;
+  // One OTLP protobuf ExportTraceServiceRequest; durable when it returns.
+  virtual base::Result<Outcome> send(std::string_view request) = 0;
+  // After the last request: whatever must happen before the process ends.
+  virtual base::Result<void> finish() = 0;
+};
+
+struct Hooks {
+  // `testmesh serve …`: what follows the word, argv[0] being "testmesh serve".
+  std::function<int(int argc, const char* const* argv)> serve;
+  // `testmesh import --data-dir DIR`: opens the directory for one workspace.
+  std::function<base::Result<std::unique_ptr<ImportTarget>>(const std::string& directory,
+                                                            const model::WorkspaceId&)>
+      open_data_dir;
+  std::string version = "0.1.0";
+};
+
+// How output looks: what a terminal shows is cut to its width.
+struct Terminal {
+  std::ostream& out;
+  std::ostream& err;
+  unsigned width = 0;     // columns of `out`; 0: not a terminal, nothing is cut
+  bool progress = false;  // `err` is a terminal
+};
+
+// Exit code: 0 done, 1 it failed, 2 it was called wrongly.
+int run_cli(int argc, const char* const* argv, const Hooks&);
+int run_cli(int argc, const char* const* argv, const Hooks&, Terminal&);
+
+}  // namespace testmesh::cli

@@ -1,0 +1,31 @@
+// A table of text: columns as wide as needed, cut with `…` where the terminal
+// is narrower.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace testmesh::cli {
+
+enum class Align { kLeft, kRight };
+
+struct Column {
+  std::string title;
+  Align align = Align::kLeft;
+  size_t least = 4;  // never cut below; the widest column is cut first
+};
+
+class Table {
+ public:
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  void add(std::vector<std::string> cells);  // made printable here
+  // `width` 0: nothing is cut.
+  void print(std::ostream&, unsigned width) const;
+
+ private:
+  std::vector<Column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+}  // namespace testmesh::cli

@@ -1,0 +1,24 @@
+// Text on a terminal: how wide it is, and how it is made harmless.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace testmesh::cli {
+
+// Telemetry is written by strangers: control characters (a terminal would obey
+// them) and bytes that are no UTF-8 become U+FFFD.
+std::string printable(std::string_view text);
+
+// Columns that printable text takes.
+size_t width_of(std::string_view text);
+
+// Cut to at most `columns`, the last of them `…` when something was cut.
+std::string cut(std::string_view text, size_t columns);
+std::string pad_right(std::string text, size_t columns);
+std::string pad_left(std::string text, size_t columns);
+
+std::string duration_text(double milliseconds);  // "412 µs", "3.4 ms", "12.1 s", "2 min 3 s"
+std::string percent_text(double share);          // "0 %", "0.04 %", "12.5 %"
+
+}  // namespace testmesh::cli
