@@ -21,8 +21,7 @@ def order_flow(flows: list[dict]) -> dict | None:
     orders = [
         flow
         for flow in flows
-        if flow["entry_operation"] == ORDER
-        and any(node["type"] == "database" for node in flow["graph_path"])
+        if flow["entry_operation"] == ORDER and any(node["type"] == "database" for node in flow["graph_path"])
     ]
     return max(orders, key=lambda flow: flow["occurrence_count"], default=None)
 

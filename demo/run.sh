@@ -214,8 +214,10 @@ say "postgresql ready: $PGHOST (unix socket)"
 ready user-service 60 service_answers user-service
 ready product-service 60 service_answers product-service
 
-OTEL_SERVICE_NAME=order-service USER_SERVICE_URL=$(address_of user-service) PRODUCT_SERVICE_URL=$(address_of product-service) \
-  start order-service TERM env -C order-service node --require @opentelemetry/auto-instrumentations-node/register app.js
+OTEL_SERVICE_NAME=order-service \
+  USER_SERVICE_URL=$(address_of user-service) PRODUCT_SERVICE_URL=$(address_of product-service) \
+  start order-service TERM env -C order-service \
+  node --require @opentelemetry/auto-instrumentations-node/register app.js
 ready order-service 60 service_answers order-service
 for service in user-service product-service order-service; do
   say "$service ready: $(address_of $service)"
@@ -246,22 +248,30 @@ until enough_flows 2>/dev/null; do
   sleep 0.5
 done
 
+flow_id=$(python3 flows.py --order-flow <"$work/flows.json")
+cli() { "$binary" "$@" --server "$server" --workspace "$workspace" 2>"$work/cli.log"; }
 echo
-if ! { [[ -x $binary ]] && "$binary" flows list --server "$server" >"$work/flows.txt" 2>/dev/null && [[ -s $work/flows.txt ]]; }; then
-  python3 flows.py <"$work/flows.json" >"$work/flows.txt"
+if [[ ! -x $binary ]]; then # another server may be looked at without the program here
+  python3 flows.py <"$work/flows.json"
+elif cli flows list >"$work/flows.txt" && cli flows show "$flow_id" >"$work/flow.txt"; then
+  cat "$work/flows.txt"
+  echo
+  cat "$work/flow.txt"
+else
+  say "$binary flows: $(tail -n 1 "$work/cli.log")"
+  say "the same by the REST API:"
+  python3 flows.py <"$work/flows.json"
 fi
-cat "$work/flows.txt"
 echo
 [[ $once == no ]] || exit 0
 
-flow_id=$(python3 flows.py --order-flow <"$work/flows.json")
 cat <<EOF
 The flows change while customers shop. To look further, in another terminal:
 
   export TESTMESH_SERVER=$server
   $binary flows list
   $binary flows show $flow_id
-  $binary traces list
+  $binary traces search --status error
   $binary settings get
   curl -s $flows_url/$flow_id
   curl -s $flows_url/$flow_id/traces

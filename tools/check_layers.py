@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Compares every #include "folder/file.h" in src/ with the DEPS of its module.
 
-The layers file has one line a module: dir=name:dep,dep:test_dep,test_dep.
+The layers file has one line a module: dir=name:dep,dep:test_dep,test_dep:a.cc,b.cc.
+Where modules share a folder, a file belongs to the one that compiles a source of
+the same stem (a.h and a_test.cc go with a.cc), else to the last one named.
 A file may include its own module and the modules named directly in DEPS; what
 those use in turn is not included, so that a module's needs can be read in one
-place. Test files (*_test.cc, *_test.h, test_*) may include TEST_DEPS as well.
+place. Test files (*_test.cc, *_test.h, test_*, all below a folder testing/) may
+include TEST_DEPS as well; what is not a test may include no test file.
 """
 import argparse
 import pathlib
@@ -17,9 +20,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 class Module:
     def __init__(self, line):
         self.folder, rest = line.split("=", 1)
-        self.name, deps, test_deps = (rest.split(":") + ["", ""])[:3]
+        self.name, deps, test_deps, sources = (rest.split(":") + ["", "", ""])[:4]
         self.deps = {dep for dep in deps.split(",") if dep}
         self.test_deps = {dep for dep in test_deps.split(",") if dep}
+        self.stems = {source.rsplit(".", 1)[0] for source in sources.split(",") if source}
 
 
 def read_modules(text):
@@ -29,11 +33,17 @@ def read_modules(text):
 def module_of(path, modules):
     """The module with the longest folder that holds `path` (relative to src)."""
     holders = [m for m in modules if path.startswith(m.folder + "/")]
-    return max(holders, key=lambda m: len(m.folder), default=None)
+    if not holders:
+        return None
+    longest = max(len(m.folder) for m in holders)
+    holders = [m for m in holders if len(m.folder) == longest]
+    stem = re.sub(r"(_test)?\.(cc|h)$", "", path.rsplit("/", 1)[-1])
+    return next((m for m in holders if stem in m.stems), holders[-1])
 
 
-def is_test(name):
-    return name.startswith("test_") or re.search(r"_test\.(cc|h)$", name) is not None
+def is_test(path):
+    name = path.rsplit("/", 1)[-1]
+    return "/testing/" in path or name.startswith("test_") or re.search(r"_test\.(cc|h)$", name) is not None
 
 
 def check_file(source, path, modules):
@@ -42,7 +52,7 @@ def check_file(source, path, modules):
     if owner is None:
         return []
     allowed = {owner.name} | owner.deps
-    if is_test(path.name):
+    if is_test(relative):
         allowed |= owner.test_deps
     problems = []
     text = path.read_text(encoding="utf-8")
@@ -56,7 +66,9 @@ def check_file(source, path, modules):
         if "/" not in included or not (source / top).is_dir():
             continue  # a file beside this one, or a library's header
         target = module_of(included, modules)
-        if target is None:
+        if is_test(included) and not is_test(relative):
+            problems.append(f'src/{relative}:{line}: "{included}" is for tests only')
+        elif target is None:
             problems.append(f'src/{relative}:{line}: "{included}" belongs to no module that is built')
         elif target.name not in allowed:
             problems.append(f'src/{relative}:{line}: "{included}" is of module {target.name}, '

@@ -44,11 +44,28 @@ class CheckLayers(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("module embedded", said)
 
+    def test_modules_that_share_a_folder_own_the_files_they_compile(self):
+        shared = ("base=base:::\nmodel=model:base::\nstore=documents:base::map.cc\n"
+                  "store=traces:documents,model::log.cc\n")
+        passing = {"store/log.h": '#include "model/span.h"\n', "store/log.cc": '#include "store/map.h"\n',
+                   "store/map.h": '#include "base/time.h"\n', "store/kinds.h": '#include "model/span.h"\n'}
+        code, said = self.run_on(passing, shared)
+        self.assertEqual(code, 0, said)
+        self.assertEqual(self.run_on({"store/map.cc": '#include "model/span.h"\n'}, shared)[0], 1)
+        self.assertEqual(self.run_on({"store/map.h": '#include "store/log.h"\n'}, shared)[0], 1)
+
     def test_test_deps_count_for_tests_only(self):
         include = '#include "model/span.h"\n'
         self.assertEqual(self.run_on({"store/embedded/log_test.cc": include})[0], 0)
         self.assertEqual(self.run_on({"store/embedded/test_spans.h": include})[0], 0)
         self.assertEqual(self.run_on({"store/embedded/log.cc": include})[0], 1)
+
+    def test_what_is_for_tests_stays_with_tests(self):
+        include = '#include "store/testing/fake_store.h"\n'
+        self.assertEqual(self.run_on({"store/embedded/log_test.cc": include})[0], 0)
+        code, said = self.run_on({"store/embedded/log.cc": include})
+        self.assertEqual(code, 1)
+        self.assertIn("is for tests only", said)
 
     def test_spacing_and_relative_paths_do_not_hide_an_include(self):
         self.assertEqual(self.run_on({"base/time.h": '  #  include "model/span.h"\n'})[0], 1)

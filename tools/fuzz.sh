@@ -1,6 +1,7 @@
 #!/bin/bash
 # fuzz.sh FOLDER SECONDS: runs every fuzzer of the folder for that long, from
-# the corpus that fuzz/corpus/<name> holds and the one earlier runs grew.
+# the corpus that fuzz/corpus/<name> (with or without _fuzz) holds and the one
+# earlier runs grew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$1
@@ -14,7 +15,9 @@ for fuzzer in "$folder"/*_fuzz; do
   grown=build/fuzz/corpus/$name
   mkdir -p "$grown" build/fuzz/crashes
   seeds=()
-  [ -d "fuzz/corpus/$name" ] && seeds=("fuzz/corpus/$name")
+  for corpus in "fuzz/corpus/$name" "fuzz/corpus/${name%_fuzz}"; do
+    [ -d "$corpus" ] && seeds+=("$corpus")
+  done
   echo "== $name for $seconds s"
   if ! "$fuzzer" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
        -print_final_stats=1 -artifact_prefix="build/fuzz/crashes/$name-" "$grown" "${seeds[@]}" \

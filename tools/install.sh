@@ -14,7 +14,7 @@ compilers="build-essential cmake ninja-build pkg-config ccache clang-19 clang-ti
   lld-19 llvm-19 libclang-rt-19-dev python3"
 libraries="libboost1.81-dev libprotozero-dev libsimdjson-dev nlohmann-json3-dev libyaml-cpp-dev
   librocksdb-dev libzstd-dev libdeflate-dev libssl-dev libfmt-dev libspdlog-dev libcli11-dev
-  libxxhash-dev zlib1g-dev"
+  libxxhash-dev prometheus-cpp-dev zlib1g-dev"
 test_libraries="libprotobuf-dev protobuf-compiler libgtest-dev libgmock-dev libbenchmark-dev"
 services="postgresql-15 curl python3-venv"
 

@@ -101,9 +101,10 @@ class Rebuilder {
       begin = end;
       std::vector<std::pair<std::string, size_t>> order;
       for (size_t i = 0; i < units.size(); ++i) order.emplace_back(path_of(units[i]), i);
-      std::ranges::stable_sort(order, [&](const auto& a, const auto& b) {
+      std::ranges::sort(order, [&](const auto& a, const auto& b) {
         if (a.first != b.first) return a.first < b.first;
-        return services_of(units[a.second]) < services_of(units[b.second]);
+        const auto services_a = services_of(units[a.second]), services_b = services_of(units[b.second]);
+        return services_a != services_b ? services_a < services_b : a.second < b.second;
       });
       const bool single = std::ranges::all_of(units, [](const Subtrees& unit) { return unit.size() == 1; });
       for (const auto& [path, index] : order) {

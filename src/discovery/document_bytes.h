@@ -15,11 +15,11 @@ namespace testmesh::discovery {
 __extension__ typedef unsigned __int128 Uint128;  // sums of nanoseconds, exact
 
 inline void put_varint(std::string& out, uint64_t value) {
-  while (value >= 0x80) {
-    out += static_cast<char>(value | 0x80);
-    value >>= 7;
-  }
-  out += static_cast<char>(value);
+  char bytes[10];
+  size_t size = 0;
+  for (; value >= 0x80; value >>= 7) bytes[size++] = static_cast<char>(value | 0x80);
+  bytes[size++] = static_cast<char>(value);
+  out.append(bytes, size);
 }
 
 inline void put_uint128(std::string& out, Uint128 value) {

@@ -159,44 +159,61 @@ void BucketCounts::swap(BucketCounts& other) noexcept {
   std::swap(width_, other.width_);
 }
 
+class BucketCounts::Descent {
+ public:
+  explicit Descent(const BucketCounts& counts) : counts_(&counts), left_(counts.length_) { next(); }
+
+  int bucket() const { return bucket_; }  // -1: at the end
+  uint64_t count() const { return count_; }
+
+  void next() {
+    count_ = 0;
+    while (left_ > 0 && count_ == 0) {
+      --left_;
+      if (counts_->width_ == 0) {
+        bucket_ = counts_->listed()[left_].bucket;
+        count_ = counts_->listed()[left_].count;
+      } else {
+        bucket_ = static_cast<int>(counts_->base_ + left_);
+        count_ = counts_->counter(left_);
+      }
+    }
+    if (count_ == 0) bucket_ = -1;
+  }
+
+ private:
+  const BucketCounts* counts_;
+  size_t left_;
+  int bucket_ = -1;
+  uint64_t count_ = 0;
+};
+
 uint16_t BucketCounts::highest() const {
-  uint16_t last = 0;
-  for_each([&](uint16_t bucket, uint64_t) { last = bucket; });
-  return last;
+  const Descent top(*this);
+  CHECK(top.bucket() >= 0);
+  return static_cast<uint16_t>(top.bucket());
 }
 
 uint16_t BucketCounts::at_rank(std::span<const BucketCounts* const> counts, uint64_t rank) {
-  uint64_t passed = 0;
-  uint16_t answer = 0;
-  bool found = false;
-  const auto step = [&](uint16_t bucket, uint64_t count) {
-    if (found || count == 0) return;
-    passed += count;
-    answer = bucket;
-    found = passed >= rank;
-  };
-  if (counts.size() == 1) {
-    counts[0]->for_each(step);
-  } else {
-    // All zero between calls; one per thread, so that a list of ten thousand
-    // flows does not allocate for each.
-    thread_local std::vector<uint64_t> sums(UINT16_MAX + 1);
-    uint16_t first = UINT16_MAX;
-    uint16_t last = 0;
-    for (const BucketCounts* one : counts) {
-      one->for_each([&](uint16_t bucket, uint64_t count) {
-        sums[bucket] += count;
-        first = std::min(first, bucket);
-        last = std::max(last, bucket);
-      });
-    }
-    for (size_t bucket = first; bucket <= last; ++bucket) {
-      step(static_cast<uint16_t>(bucket), sums[bucket]);
-      sums[bucket] = 0;
-    }
+  uint64_t below = 0;                          // counted in the buckets not yet passed
+  thread_local std::vector<Descent> descents;  // ten thousand flows, one allocation
+  descents.clear();
+  for (const BucketCounts* one : counts) {
+    below += one->total();
+    descents.emplace_back(*one);
   }
-  CHECK(found);
-  return answer;
+  CHECK(rank >= 1 && rank <= below);
+  for (;;) {
+    int highest = -1;
+    for (const Descent& descent : descents) highest = std::max(highest, descent.bucket());
+    CHECK(highest >= 0);
+    for (Descent& descent : descents) {
+      if (descent.bucket() != highest) continue;
+      below -= descent.count();
+      descent.next();
+    }
+    if (below < rank) return static_cast<uint16_t>(highest);
+  }
 }
 
 void BucketCounts::encode(std::string& out) const {

@@ -279,6 +279,82 @@ TEST(FlowBook, ARemovalOfWhatWasNeverAddedIsCountedAndHarmless) {
   EXPECT_EQ(flow->whole_traces.load(), 0);
 }
 
+// ---- aliases ----------------------------------------------------------------
+
+struct Renamed : testing::Test {
+  Workspace w;
+  const FlowIdentity* a = item("a");
+  const FlowIdentity* b = item("b");
+
+  const FlowIdentity* item(std::string_view name) {
+    std::vector<TreeNode> tree(2);
+    tree[1] = {.parent = 0, .run = 0, .from_path = true};
+    return w.catalog.intern({"prod", "shop", "GET /"},
+                            {endpoint("GET /", "shop"), endpoint("GET /items/" + std::string(name), "stock")},
+                            tree);
+  }
+  const FlowIdentity* rename() {
+    w.catalog.rename("stock", [](const model::PathNode&) { return std::string("GET /items/:param"); });
+    const FlowIdentity* survivor = w.catalog.resolve(a).flow;
+    EXPECT_NE(survivor, a);
+    EXPECT_EQ(survivor, w.catalog.resolve(b).flow);
+    return survivor;
+  }
+};
+
+TEST_F(Renamed, FlowsThatBecomeOneAnswerAsOneUnderEveryId) {
+  w.add(a, kTrace.took(10 * kMillisecond));
+  w.add(b, kTrace.took(30 * kMillisecond).failed().calling(3));
+  w.add(w.other, b, kTrace.partial().took(20 * kMillisecond));
+  const FlowIdentity* survivor = rename();
+  for (const bool folded : {false, true}) {
+    if (folded) {
+      w.book.fold_aliases();
+      EXPECT_EQ(a->whole_traces.load(), 0);
+      EXPECT_EQ(survivor->whole_traces.load(), 2);
+    }
+    for (const FlowIdentity* asked : {a, b, survivor}) {
+      const auto detail = w.detail(asked);
+      ASSERT_TRUE(detail.has_value());
+      EXPECT_EQ(detail->summary.flow, survivor);
+      EXPECT_EQ(detail->summary.occurrence_count, 3);
+      EXPECT_DOUBLE_EQ(detail->summary.avg_duration_ms, 20);
+      EXPECT_EQ(detail->nodes[1].calls_max, 3);
+      EXPECT_DOUBLE_EQ(detail->nodes[1].calls_mean, 5.0 / 3);
+      EXPECT_EQ(w.histogram(asked).minutes[0].count, 3);
+    }
+    EXPECT_EQ(w.list().total, 1);
+    EXPECT_EQ(w.list().partial_traces, 0);
+  }
+}
+
+TEST_F(Renamed, ATraceLeavesUnderTheOldNameOrTheNew) {
+  const auto first = w.add(a, kTrace);
+  const auto second = w.add(b, kTrace.took(kSecond));
+  const FlowIdentity* survivor = rename();
+  w.book.fold_aliases();
+  w.remove(first, a, kTrace);
+  EXPECT_EQ(w.detail(survivor)->summary.occurrence_count, 1);
+  w.remove(second, survivor, kTrace.took(kSecond));
+  EXPECT_FALSE(w.detail(survivor).has_value());
+  EXPECT_EQ(w.book.mismatched_removals(), 0);
+}
+
+TEST_F(Renamed, DocumentsMoveWithTheFlow) {
+  Documents documents;
+  w.add(a, kTrace);
+  w.add(b, kTrace.at(kNoon + kHour));
+  w.save(documents, kNoon + kHour);
+  EXPECT_THAT(documents, SizeIs(4));
+  const FlowIdentity* survivor = rename();
+  w.save(documents, kNoon + kHour);
+  ASSERT_THAT(documents, SizeIs(3));
+  Workspace after;
+  ASSERT_TRUE(after.load(documents).has_value());
+  EXPECT_EQ(after.catalog.find(survivor->id)->whole_traces.load(), 2);
+  EXPECT_THAT(after.histogram(after.catalog.find(survivor->id)).hours, SizeIs(2));
+}
+
 // ---- lists ------------------------------------------------------------------
 
 TEST(FlowList, TiesSortByOccurrencesNameEnvironmentAndFingerprint) {

@@ -42,6 +42,15 @@ void FlowStats::add(const model::TraceId& trace, TraceClass trace_class, const F
     latest_tests.add({match.start, trace});
     return;
   }
+  // With many flows every sketch lies in a line of its own that no cache holds:
+  // ask for all of them before waiting for the first.
+  durations.prefetch(match.duration_ns);
+  for (const Visit& visit : match.visits) {
+    if (visit.node >= nodes.size()) continue;
+    nodes[visit.node].duration.prefetch(visit.duration_ns);
+    nodes[visit.node].self.prefetch(visit.self_ns);
+    nodes[visit.node].calls.prefetch(1);
+  }
   duration_sum += match.duration_ns;
   durations.add(match.duration_ns);
   latest.add({match.start, trace});

@@ -94,7 +94,8 @@ TEST(NameTries, MergingCanTurnPositionsBehindIntoParametersToo) {
   NameTries tries;
   // 17 values under each of three users, all different.
   for (int user = 0; user < 3; ++user)
-    for (int i = 0; i < 17; ++i) see(tries, "/users/v" + std::to_string(user) + "/o" + std::to_string(user * 17 + i));
+    for (int i = 0; i < 17; ++i)
+      see(tries, "/users/v" + std::to_string(user) + "/o" + std::to_string(user * 17 + i));
   EXPECT_EQ(tries.apply("shop", "/users/v0/o0"), "/users/v0/o0");
   see_values(tries, "/users/", 51);
   EXPECT_EQ(tries.apply("shop", "/users/v0/o0"), "/users/:param/:param");
@@ -117,7 +118,9 @@ std::string expected_form(std::vector<std::vector<std::string>> seen, const std:
       if (other.size() > depth) values.insert(other[depth]);
     const bool parameter = values.size() > kValuesBeforeParameter;
     form += "/" + (parameter ? std::string(":param") : path[depth]);
-    std::erase_if(seen, [&](const auto& other) { return other.size() <= depth || (!parameter && other[depth] != path[depth]); });
+    std::erase_if(seen, [&](const auto& other) {
+      return other.size() <= depth || (!parameter && other[depth] != path[depth]);
+    });
   }
   return form;
 }
@@ -131,7 +134,8 @@ TEST(NameTries, TheOrderOfPathsDoesNotMatter) {
     const size_t wide[] = {1 + random() % 80, 1 + random() % 80, 1 + random() % 80};
     for (int i = 0; i < 400; ++i) {
       std::vector<std::string> path(1 + random() % 3);
-      for (size_t depth = 0; depth < path.size(); ++depth) path[depth] = "s" + std::to_string(random() % wide[depth]);
+      for (size_t depth = 0; depth < path.size(); ++depth)
+        path[depth] = "s" + std::to_string(random() % wide[depth]);
       paths.insert(path);
     }
     std::vector<std::vector<std::string>> order(paths.begin(), paths.end());
@@ -143,7 +147,8 @@ TEST(NameTries, TheOrderOfPathsDoesNotMatter) {
     };
     NameTries tries;
     for (const auto& path : order) see(tries, text(path));
-    for (const auto& path : order) ASSERT_EQ(tries.apply("shop", text(path)), expected_form(order, path)) << text(path);
+    for (const auto& path : order)
+      ASSERT_EQ(tries.apply("shop", text(path)), expected_form(order, path)) << text(path);
   }
 }
 
@@ -152,7 +157,8 @@ TEST(NameTries, WithoutRoomNewValuesAreParameters) {
   // 50 × 50 × 5 positions: no position has too many values.
   for (int a = 0; a < 50; ++a)
     for (int b = 0; b < 50; ++b)
-      for (int c = 0; c < 5; ++c) see(tries, "/a" + std::to_string(a) + "/b" + std::to_string(b) + "/c" + std::to_string(c));
+      for (int c = 0; c < 5; ++c)
+        see(tries, "/a" + std::to_string(a) + "/b" + std::to_string(b) + "/c" + std::to_string(c));
   Documents documents;
   store_dirty(tries, documents);
   EXPECT_EQ(documents.size(), kMaxTrieNodes);
@@ -235,8 +241,8 @@ TEST(NameTries, RefuseWhatTheyDidNotWrite) {
   for (size_t end = 0; end < std::string_view("trie/4:shop").size(); ++end) {
     EXPECT_FALSE(tries.load(key.substr(0, end), "v")) << end;
   }
-  for (const char* bad : {"trie/", "trie/:x", "trie/9:shop/a", "trie/04:shop/a", "trie/-1:shop", "trie/99999999999999999999:x", "flow/4:shop/a",
-                          "trie/4:shopx"})
+  for (const char* bad : {"trie/", "trie/:x", "trie/9:shop/a", "trie/04:shop/a", "trie/-1:shop",
+                          "trie/99999999999999999999:x", "flow/4:shop/a", "trie/4:shopx"})
     EXPECT_FALSE(tries.load(bad, "v")) << bad;
   for (const char* bad : {"", "x", "vv"}) EXPECT_FALSE(tries.load(key, bad));
 }

@@ -44,12 +44,46 @@ SpanText client(std::string name = "work") { return span(SpanKind::kClient, std:
 // ---- Routes -----------------------------------------------------------------
 
 TEST(Routes, ParametersAreEqualHoweverSpelled) {
-  for (const char* id : {":id",    "{id}",      "<id>",      "[id]",       "{id:int}",   "<int:id>",     ":id(\\d+)",
-                         ":id?",   "{*id}",     "*",         "{id?}",      "{id=5}",     "{id:[^/]+}",   "{id:[0-9]{1,5}}",
-                         "{id...}", "{**id}",   "[...id]",   "[[id]]",     "[[...id]]",  "[id=integer]", "{id:int:min(1)}",
-                         "{id+}",  ":id*",      ":id+",      ":id(\\d+)?", ":id<int>",   "{ id }",       "{id : \\d+}",
-                         "*id",    "**",        "<id:int>",  "<id:\\d+>",  "{}",         "{*}",          "{+id}",
-                         "<any(a,b):id>", "<regex(\"[a-z]:x\"):id>", "(?P<id>\\d+)", "{id*2}", ":id(.:format)"})
+  for (const char* id : {":id",
+                         "{id}",
+                         "<id>",
+                         "[id]",
+                         "{id:int}",
+                         "<int:id>",
+                         ":id(\\d+)",
+                         ":id?",
+                         "{*id}",
+                         "*",
+                         "{id?}",
+                         "{id=5}",
+                         "{id:[^/]+}",
+                         "{id:[0-9]{1,5}}",
+                         "{id...}",
+                         "{**id}",
+                         "[...id]",
+                         "[[id]]",
+                         "[[...id]]",
+                         "[id=integer]",
+                         "{id:int:min(1)}",
+                         "{id+}",
+                         ":id*",
+                         ":id+",
+                         ":id(\\d+)?",
+                         ":id<int>",
+                         "{ id }",
+                         "{id : \\d+}",
+                         "*id",
+                         "**",
+                         "<id:int>",
+                         "<id:\\d+>",
+                         "{}",
+                         "{*}",
+                         "{+id}",
+                         "<any(a,b):id>",
+                         "<regex(\"[a-z]:x\"):id>",
+                         "(?P<id>\\d+)",
+                         "{id*2}",
+                         ":id(.:format)"})
     EXPECT_EQ(template_route(std::string("/users/") + id + "/orders"), "/users/:id/orders") << id;
 }
 
@@ -60,8 +94,9 @@ TEST(Routes, KeepTheParametersOwnName) {
 }
 
 TEST(Routes, OnlyAWholeSegmentIsAParameter) {
-  for (const char* route : {"/files/{name}.{ext}", "/v{version}/x", "/a/:from-:to", "/a/x:id", "/a/{id}-x", "/a/*.jpg",
-                            "/a/{id", "/a/id}", "/a/<id", "/a/(x)", "/a/:", "/a/{a}{b}", "/a/{a,b}"})
+  for (const char* route :
+       {"/files/{name}.{ext}", "/v{version}/x", "/a/:from-:to", "/a/x:id", "/a/{id}-x", "/a/*.jpg", "/a/{id",
+        "/a/id}", "/a/<id", "/a/(x)", "/a/:", "/a/{a}{b}", "/a/{a,b}"})
     EXPECT_EQ(template_route(route), route);
 }
 
@@ -77,15 +112,19 @@ TEST(Routes, ValuesInARouteStay) { EXPECT_EQ(template_route("/v2/42/{id}"), "/v2
 // ---- Paths ------------------------------------------------------------------
 
 TEST(Paths, SegmentsThatAreIdsBecomeId) {
-  for (const char* id : {"0", "42", "-7", "123456789012345678901234567890", "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
-                         "6BA7B810-9DAD-11D1-80B4-00C04FD430C8", "deadbeefdeadbeef", "DEADBEEFdeadbeef01", "01ARZ3NDEKTSV4RRFFQ69G5FAV",
-                         "01arz3ndektsv4rrffq69g5fav", "abcdefg1", "1ABCDEFG", "order12345"})
+  for (const char* id :
+       {"0", "42", "-7", "123456789012345678901234567890", "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+        "6BA7B810-9DAD-11D1-80B4-00C04FD430C8", "deadbeefdeadbeef", "DEADBEEFdeadbeef01",
+        "01ARZ3NDEKTSV4RRFFQ69G5FAV", "01arz3ndektsv4rrffq69g5fav", "abcdefg1", "1ABCDEFG", "order12345"})
     EXPECT_EQ(template_path(std::string("/x/") + id), "/x/:id") << id;
 }
 
 TEST(Paths, OtherSegmentsStay) {
-  for (const char* word : {"users", "v1", "abc1234", "abcdefgh", "order-12345", "1.5", "deadbeefdeadbee", "product_12345", "4x",
-                           "6ba7b810-9dad-11d1-80b4-00c04fd430c", "{id}", ":id", "caf\xc3\xa9" "12345", "-", "users1!aaaa"})
+  for (const char* word : {"users", "v1", "abc1234", "abcdefgh", "order-12345", "1.5", "deadbeefdeadbee",
+                           "product_12345", "4x", "6ba7b810-9dad-11d1-80b4-00c04fd430c", "{id}", ":id",
+                           "caf\xc3\xa9"
+                           "12345",
+                           "-", "users1!aaaa"})
     EXPECT_EQ(template_path(std::string("/x/") + word), std::string("/x/") + word) << word;
 }
 
@@ -144,23 +183,53 @@ TEST(Endpoint, MethodsAreUpperCaseAndUnknownOnesOther) {
 }
 
 TEST(Endpoint, NewConventionsWinAndEmptyIsAbsent) {
-  EXPECT_EQ(server().with("http.method", "GET").with("http.request.method", "PUT").with("http.route", "/a").names().method, "PUT");
-  EXPECT_EQ(server().with("http.method", "GET").with("http.request.method", "").with("http.route", "/a").names().method, "GET");
-  EXPECT_EQ(server().with("http.method", "GET").with("url.path", "/new").with("http.target", "/old").names().route, "/new");
-  EXPECT_EQ(server().with("http.method", "GET").with("url.full", "http://h/new").with("http.url", "http://h/old").names().route, "/new");
+  EXPECT_EQ(server()
+                .with("http.method", "GET")
+                .with("http.request.method", "PUT")
+                .with("http.route", "/a")
+                .names()
+                .method,
+            "PUT");
+  EXPECT_EQ(server()
+                .with("http.method", "GET")
+                .with("http.request.method", "")
+                .with("http.route", "/a")
+                .names()
+                .method,
+            "GET");
+  EXPECT_EQ(
+      server().with("http.method", "GET").with("url.path", "/new").with("http.target", "/old").names().route,
+      "/new");
+  EXPECT_EQ(server()
+                .with("http.method", "GET")
+                .with("url.full", "http://h/new")
+                .with("http.url", "http://h/old")
+                .names()
+                .route,
+            "/new");
 }
 
 TEST(Endpoint, WithoutARouteTheSpanNameHasItIfThatHasAParameter) {
-  const auto names = server("GET /items/{id}").with("http.request.method", "GET").with("url.path", "/items/abc").names();
+  const auto names =
+      server("GET /items/{id}").with("http.request.method", "GET").with("url.path", "/items/abc").names();
   EXPECT_EQ(names.endpoint, "GET /items/:id");
   EXPECT_FALSE(names.route_from_path);
-  EXPECT_EQ(server("GET /items/abc").with("http.request.method", "GET").with("url.path", "/items/42").names().endpoint, "GET /items/:id");
-  EXPECT_EQ(server("GET /{$}").with("http.request.method", "GET").with("url.path", "/").names().endpoint, "GET /");
-  EXPECT_EQ(server("call /items/{id}").with("http.request.method", "GET").with("url.path", "/y").names().endpoint, "GET /y");
+  EXPECT_EQ(server("GET /items/abc")
+                .with("http.request.method", "GET")
+                .with("url.path", "/items/42")
+                .names()
+                .endpoint,
+            "GET /items/:id");
+  EXPECT_EQ(server("GET /{$}").with("http.request.method", "GET").with("url.path", "/").names().endpoint,
+            "GET /");
+  EXPECT_EQ(
+      server("call /items/{id}").with("http.request.method", "GET").with("url.path", "/y").names().endpoint,
+      "GET /y");
 }
 
 TEST(Endpoint, ARouteWinsOverTheSpanName) {
-  EXPECT_EQ(server("GET /items/{id}").with("http.method", "GET").with("http.route", "/x").names().route, "/x");
+  EXPECT_EQ(server("GET /items/{id}").with("http.method", "GET").with("http.route", "/x").names().route,
+            "/x");
 }
 
 TEST(Endpoint, ElseThePathIsTemplated) {
@@ -170,7 +239,9 @@ TEST(Endpoint, ElseThePathIsTemplated) {
 }
 
 TEST(Endpoint, WithoutAPathTheUrlHasOne) {
-  const auto route = [](const char* url) { return server().with("http.method", "GET").with("http.url", url).names().route; };
+  const auto route = [](const char* url) {
+    return server().with("http.method", "GET").with("http.url", url).names().route;
+  };
   EXPECT_EQ(route("https://u:p@shop.example:8443/items/42?x=/y#z"), "/items/:id");
   EXPECT_EQ(route("http://shop.example"), "/");
   EXPECT_EQ(route("http://shop.example?a=/b"), "/");
@@ -186,14 +257,17 @@ TEST(Endpoint, WithoutMethodOrPathThereIsNone) {
 }
 
 TEST(Endpoint, OfRpcIsServiceAndMethod) {
-  EXPECT_EQ(server().with("rpc.service", "shop.Cart").with("rpc.method", "Add").names().endpoint, "shop.Cart/Add");
-  EXPECT_EQ(server().with("rpc.service", "shop.Cart").with("rpc.method", "shop.Cart/Add").names().endpoint, "shop.Cart/Add");
+  EXPECT_EQ(server().with("rpc.service", "shop.Cart").with("rpc.method", "Add").names().endpoint,
+            "shop.Cart/Add");
+  EXPECT_EQ(server().with("rpc.service", "shop.Cart").with("rpc.method", "shop.Cart/Add").names().endpoint,
+            "shop.Cart/Add");
   EXPECT_EQ(server().with("rpc.method", "Add").names().endpoint, "Add");
   EXPECT_EQ(server().with("rpc.service", "shop.Cart").names().endpoint, "");
 }
 
 TEST(Endpoint, OfHttpComesBeforeRpc) {
-  const auto both = server().with("http.method", "POST").with("url.path", "/x").with("rpc.method", "a.B/C").names();
+  const auto both =
+      server().with("http.method", "POST").with("url.path", "/x").with("rpc.method", "a.B/C").names();
   EXPECT_EQ(both.endpoint, "POST /x");
   EXPECT_EQ(server().with("http.method", "POST").with("rpc.method", "a.B/C").names().endpoint, "a.B/C");
 }
@@ -208,7 +282,8 @@ TEST(Endpoint, BelongsToServerAndInternalSpans) {
 // ---- Databases --------------------------------------------------------------
 
 TEST(Database, IsTheNamespaceElseTheSystem) {
-  EXPECT_EQ(client().with("db.system.name", "postgresql").with("db.namespace", "shop").names().database, "shop");
+  EXPECT_EQ(client().with("db.system.name", "postgresql").with("db.namespace", "shop").names().database,
+            "shop");
   EXPECT_EQ(client().with("db.system", "sqlite").with("db.name", "old").names().database, "old");
   EXPECT_EQ(client().with("db.system", "sqlite").names().database, "sqlite");
   EXPECT_EQ(client().with("db.namespace", "shop").names().database, "");
@@ -220,13 +295,27 @@ TEST(Database, ANamespaceOfDigitsIsNone) {
 }
 
 TEST(Database, RenamedSystemsGetTheNewName) {
-  const std::pair<const char*, const char*> renamed[] = {
-      {"mssql", "microsoft.sql_server"}, {"dynamodb", "aws.dynamodb"},     {"cosmosdb", "azure.cosmosdb"}, {"redshift", "aws.redshift"},
-      {"spanner", "gcp.spanner"},        {"firebird", "firebirdsql"},      {"ingres", "actian.ingres"},    {"hanadb", "sap.hana"},
-      {"adabas", "softwareag.adabas"},   {"maxdb", "sap.maxdb"},           {"oracle", "oracle.db"},        {"db2", "ibm.db2"},
-      {"informix", "ibm.informix"},      {"netezza", "ibm.netezza"},       {"h2", "h2database"},           {"cache", "intersystems.cache"},
-      {"intersystems_cache", "intersystems.cache"},                        {"mysql", "mysql"},             {"aws.dynamodb", "aws.dynamodb"}};
-  for (const auto& [old_name, new_name] : renamed) EXPECT_EQ(client().with("db.system", old_name).names().database, new_name);
+  const std::pair<const char*, const char*> renamed[] = {{"mssql", "microsoft.sql_server"},
+                                                         {"dynamodb", "aws.dynamodb"},
+                                                         {"cosmosdb", "azure.cosmosdb"},
+                                                         {"redshift", "aws.redshift"},
+                                                         {"spanner", "gcp.spanner"},
+                                                         {"firebird", "firebirdsql"},
+                                                         {"ingres", "actian.ingres"},
+                                                         {"hanadb", "sap.hana"},
+                                                         {"adabas", "softwareag.adabas"},
+                                                         {"maxdb", "sap.maxdb"},
+                                                         {"oracle", "oracle.db"},
+                                                         {"db2", "ibm.db2"},
+                                                         {"informix", "ibm.informix"},
+                                                         {"netezza", "ibm.netezza"},
+                                                         {"h2", "h2database"},
+                                                         {"cache", "intersystems.cache"},
+                                                         {"intersystems_cache", "intersystems.cache"},
+                                                         {"mysql", "mysql"},
+                                                         {"aws.dynamodb", "aws.dynamodb"}};
+  for (const auto& [old_name, new_name] : renamed)
+    EXPECT_EQ(client().with("db.system", old_name).names().database, new_name);
 }
 
 TEST(Database, BelongsToClientAndInternalSpans) {
@@ -238,8 +327,9 @@ TEST(Database, BelongsToClientAndInternalSpans) {
 // ---- Messaging --------------------------------------------------------------
 
 TEST(Topic, TemplateThenNameThenOldNameThenRoutingKey) {
-  const std::vector<std::string> keys{"messaging.destination.template", "messaging.destination.name", "messaging.destination",
-                                      "messaging.rabbitmq.destination.routing_key", "messaging.rabbitmq.routing_key"};
+  const std::vector<std::string> keys{"messaging.destination.template", "messaging.destination.name",
+                                      "messaging.destination", "messaging.rabbitmq.destination.routing_key",
+                                      "messaging.rabbitmq.routing_key"};
   for (size_t first = 0; first < keys.size(); ++first) {
     auto producer = span(SpanKind::kProducer);
     for (size_t i = first; i < keys.size(); ++i) producer.with(keys[i], keys[i]);
@@ -248,30 +338,42 @@ TEST(Topic, TemplateThenNameThenOldNameThenRoutingKey) {
 }
 
 TEST(Topic, StaysAsSent) {
-  EXPECT_EQ(span(SpanKind::kProducer).with("messaging.destination.name", "Orders-42/x").names().topic, "Orders-42/x");
+  EXPECT_EQ(span(SpanKind::kProducer).with("messaging.destination.name", "Orders-42/x").names().topic,
+            "Orders-42/x");
 }
 
 TEST(Topic, AProducerSendsWhateverItsOperation) {
   EXPECT_TRUE(span(SpanKind::kProducer).with("messaging.destination", "t").names().sends);
-  EXPECT_TRUE(span(SpanKind::kProducer).with("messaging.destination", "t").with("messaging.operation", "receive").names().sends);
+  EXPECT_TRUE(span(SpanKind::kProducer)
+                  .with("messaging.destination", "t")
+                  .with("messaging.operation", "receive")
+                  .names()
+                  .sends);
   EXPECT_FALSE(span(SpanKind::kProducer).with("messaging.operation", "publish").names().sends);
 }
 
 TEST(Topic, AClientOrInternalSpanSendsByItsOperation) {
   for (const SpanKind kind : {SpanKind::kClient, SpanKind::kInternal, SpanKind::kUnspecified}) {
     for (const char* operation : {"send", "publish", "create"}) {
-      const auto names = span(kind).with("messaging.destination", "t").with("messaging.operation", operation).names();
+      const auto names =
+          span(kind).with("messaging.destination", "t").with("messaging.operation", operation).names();
       EXPECT_TRUE(names.sends);
       EXPECT_EQ(names.topic, "t");
     }
     for (const char* operation : {"receive", "process", "settle", "Send"})
-      EXPECT_EQ(span(kind).with("messaging.destination", "t").with("messaging.operation", operation).names().topic, "");
+      EXPECT_EQ(
+          span(kind).with("messaging.destination", "t").with("messaging.operation", operation).names().topic,
+          "");
     EXPECT_FALSE(span(kind).with("messaging.destination", "t").names().sends);
   }
 }
 
 TEST(Topic, ADatabaseComesFirst) {
-  const auto names = client().with("db.system", "redis").with("messaging.destination", "t").with("messaging.operation", "send").names();
+  const auto names = client()
+                         .with("db.system", "redis")
+                         .with("messaging.destination", "t")
+                         .with("messaging.operation", "send")
+                         .names();
   EXPECT_EQ(names.database, "redis");
   EXPECT_FALSE(names.sends);
 }
@@ -290,7 +392,13 @@ TEST(Topic, AConsumerReceivesSettlesOrProcesses) {
 // ---- Peers ------------------------------------------------------------------
 
 TEST(Peer, ServiceNameThenAddressThenTheUrlsHost) {
-  EXPECT_EQ(client().with("service.peer.name", "Pay").with("peer.service", "old").with("server.address", "h").names().peer, "Pay");
+  EXPECT_EQ(client()
+                .with("service.peer.name", "Pay")
+                .with("peer.service", "old")
+                .with("server.address", "h")
+                .names()
+                .peer,
+            "Pay");
   EXPECT_EQ(client().with("peer.service", "Old:80").with("server.address", "h").names().peer, "Old:80");
   EXPECT_EQ(client().with("server.address", "new").with("net.peer.name", "old").names().peer, "new");
   EXPECT_EQ(client().with("net.peer.name", "old").with("url.full", "http://x/").names().peer, "old");
@@ -305,7 +413,8 @@ TEST(Peer, HostsAreLowerCaseWithoutPort) {
 }
 
 TEST(Peer, AnIpAddressIsIp) {
-  for (const char* ip : {"10.0.0.1", "10.0.0.1:80", "::1", "[::1]", "[::1]:80", "fe80::1%eth0", "2001:DB8::7", "::ffff:1.2.3.4"})
+  for (const char* ip : {"10.0.0.1", "10.0.0.1:80", "::1", "[::1]", "[::1]:80", "fe80::1%eth0", "2001:DB8::7",
+                         "::ffff:1.2.3.4"})
     EXPECT_EQ(client().with("server.address", ip).names().peer, ":ip") << ip;
   EXPECT_EQ(client().with("url.full", "http://[::1]:8080/a").names().peer, ":ip");
   EXPECT_EQ(client().with("server.address", "10.0.0").names().peer, "10.0.0");
@@ -313,14 +422,17 @@ TEST(Peer, AnIpAddressIsIp) {
 }
 
 TEST(Peer, NoneWithADatabaseOrMessagingAttribute) {
-  for (const char* key : {"db.system.name", "db.system", "db.namespace", "db.name", "messaging.system", "messaging.destination.template",
-                          "messaging.destination.name", "messaging.destination", "messaging.rabbitmq.destination.routing_key",
-                          "messaging.rabbitmq.routing_key", "messaging.operation.type", "messaging.operation"})
+  for (const char* key :
+       {"db.system.name", "db.system", "db.namespace", "db.name", "messaging.system",
+        "messaging.destination.template", "messaging.destination.name", "messaging.destination",
+        "messaging.rabbitmq.destination.routing_key", "messaging.rabbitmq.routing_key",
+        "messaging.operation.type", "messaging.operation"})
     EXPECT_EQ(client().with("server.address", "h").with(key, "x").names().peer, "") << key;
 }
 
 TEST(Peer, OnlyOfAClient) {
-  for (const SpanKind kind : {SpanKind::kServer, SpanKind::kProducer, SpanKind::kConsumer, SpanKind::kInternal})
+  for (const SpanKind kind :
+       {SpanKind::kServer, SpanKind::kProducer, SpanKind::kConsumer, SpanKind::kInternal})
     EXPECT_EQ(span(kind).with("server.address", "h").names().peer, "");
 }
 
@@ -357,7 +469,8 @@ SlotSet slots(std::initializer_list<Slot> list) {
 }
 
 TEST(RelevantSlots, IdsInUrlsNobodyReadsDoNotMatter) {
-  const auto http = slots({Slot::kHttpRequestMethod, Slot::kHttpRoute, Slot::kUrlPath, Slot::kUrlFull, Slot::kServerAddress});
+  const auto http = slots(
+      {Slot::kHttpRequestMethod, Slot::kHttpRoute, Slot::kUrlPath, Slot::kUrlFull, Slot::kServerAddress});
   EXPECT_EQ(relevant_slots(SpanKind::kServer, http), slots({Slot::kHttpRequestMethod, Slot::kHttpRoute}));
   EXPECT_EQ(relevant_slots(SpanKind::kClient, http), slots({Slot::kServerAddress}));
   EXPECT_EQ(relevant_slots(SpanKind::kConsumer, http), SlotSet{});
@@ -370,12 +483,16 @@ class RandomSpans {
   explicit RandomSpans(uint64_t seed) : random_(seed) {}
 
   std::string_view value() {
-    static constexpr std::string_view kValues[] = {"GET",  "post",    "/users/{id}", "/users/42", "http://Shop:1/x/7", "redis", "mssql", "0",
-                                                   "send", "receive", "settle",      "create",    "a.B/C",             "host",  "::1",   "1"};
+    static constexpr std::string_view kValues[] = {
+        "GET",    "post",   "/users/{id}", "/users/42", "http://Shop:1/x/7",
+        "redis",  "mssql",  "0",           "send",      "receive",
+        "settle", "create", "a.B/C",       "host",      "::1",
+        "1"};
     return kValues[below(std::size(kValues))];
   }
   SpanDescription span() {
-    static constexpr std::string_view kNames[] = {"GET /items/{id}", "GET", "HTTP GET", "/x/{y}", "job 42", "testmesh.x"};
+    static constexpr std::string_view kNames[] = {"GET /items/{id}", "GET",    "HTTP GET",
+                                                  "/x/{y}",          "job 42", "testmesh.x"};
     SpanDescription description;
     description.kind = static_cast<SpanKind>(below(7));
     description.name = kNames[below(std::size(kNames))];

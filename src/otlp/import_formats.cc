@@ -25,7 +25,7 @@ using simdjson::dom::element;
 
 constexpr size_t kRequestLimit = 4 << 20;
 constexpr size_t kDocumentLimit = 1 << 30;
-constexpr size_t kChunk = 1 << 20;
+constexpr size_t kChunk = 128 << 10;
 
 enum class Document { kOtlp, kOtherSignal, kJaeger, kJaegerTrace, kZipkinSpan, kUnknown };
 

@@ -18,7 +18,7 @@ namespace {
 using base::ErrorCode;
 using base::Result;
 
-constexpr size_t kChunk = 256 << 10;
+constexpr size_t kChunk = 128 << 10;
 
 class FileStream final : public InputStream {
  public:

@@ -25,7 +25,7 @@ constexpr size_t kMaxKeysPerWorkspace = 1000;
 struct Snapshot {
   struct Entry {
     model::Workspace workspace;
-    model::TelemetrySettings settings;
+    std::optional<model::TelemetrySettings> settings;  // none of its own: the defaults
   };
   std::unordered_map<model::WorkspaceId, Entry> workspaces;
   // By the first eight bytes of the hash: which secret is close to an existing
@@ -146,7 +146,8 @@ std::string_view bearer_secret(std::string_view authorization) {
 }  // namespace
 
 struct WorkspaceRegistry::Impl {
-  Impl(DocumentStore& store, const base::Clock& time) : documents(store), clock(time) {}
+  Impl(DocumentStore& store, const base::Clock& time, const model::TelemetrySettings& default_settings)
+      : documents(store), clock(time), defaults(default_settings) {}
 
   std::shared_ptr<const Snapshot> snapshot() const {
     const std::scoped_lock lock(snapshot_mutex);
@@ -162,6 +163,7 @@ struct WorkspaceRegistry::Impl {
 
   DocumentStore& documents;
   const base::Clock& clock;
+  const model::TelemetrySettings defaults;
   std::mutex change_mutex;            // one change at a time, disk included
   mutable std::mutex snapshot_mutex;  // guards the pointer only
   std::shared_ptr<const Snapshot> current = std::make_shared<Snapshot>();
@@ -171,8 +173,9 @@ WorkspaceRegistry::WorkspaceRegistry(std::unique_ptr<Impl> impl) : impl_(std::mo
 WorkspaceRegistry::~WorkspaceRegistry() = default;
 
 Result<std::unique_ptr<WorkspaceRegistry>> WorkspaceRegistry::open(DocumentStore& documents,
-                                                                   const base::Clock& clock) {
-  auto impl = std::make_unique<Impl>(documents, clock);
+                                                                   const base::Clock& clock,
+                                                                   model::TelemetrySettings defaults) {
+  auto impl = std::make_unique<Impl>(documents, clock, defaults);
   auto loaded = std::make_shared<Snapshot>();
   base::Error error;
   bool failed = false;
@@ -289,7 +292,7 @@ Result<void> WorkspaceRegistry::remove(const model::WorkspaceId& id) {
 model::TelemetrySettings WorkspaceRegistry::settings(const model::WorkspaceId& id) const {
   const auto snapshot = impl_->snapshot();
   const auto found = snapshot->workspaces.find(id);
-  return found == snapshot->workspaces.end() ? model::TelemetrySettings{} : found->second.settings;
+  return found == snapshot->workspaces.end() ? impl_->defaults : found->second.settings.value_or(impl_->defaults);
 }
 
 Result<void> WorkspaceRegistry::put_settings(const model::WorkspaceId& id,
@@ -387,7 +390,7 @@ Result<model::WorkspaceId> WorkspaceRegistry::resolve_ingest(std::string_view he
   const auto snapshot = impl_->snapshot();
   const auto found = snapshot->workspaces.find(id);
   if (found == snapshot->workspaces.end()) return std::unexpected(unknown_workspace(id));
-  if (!found->second.settings.enabled)
+  if (!found->second.settings.value_or(impl_->defaults).enabled)
     return base::fail(
         ErrorCode::kPermissionDenied,
         fmt::format("Telemetry is switched off for workspace {} (its setting `enabled`)", id.to_string()));

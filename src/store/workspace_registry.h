@@ -33,7 +33,9 @@ struct CreatedKey {
 class WorkspaceRegistry {
  public:
   // Loads what is stored; creates the default workspace when missing.
-  static base::Result<std::unique_ptr<WorkspaceRegistry>> open(DocumentStore&, const base::Clock&);
+  // `defaults` are the settings of a workspace that has none of its own.
+  static base::Result<std::unique_ptr<WorkspaceRegistry>> open(DocumentStore&, const base::Clock&,
+                                                               model::TelemetrySettings defaults = {});
   ~WorkspaceRegistry();
 
   std::vector<model::Workspace> list() const;  // by creation, then id

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The first example of what TestMesh is for, over raw OTLP: 247 orders through a shop give exactly one flow.
 
-A gateway that names no route or path calls order-service, which asks user-service, then one to four times at once product-service,
-and publishes order.created. The spans come split over requests at random, in any order, as protobuf and as JSON, over
-several connections, with old and new attribute names and routes spelled as each framework does.
+A gateway that names no route or path calls order-service, which asks user-service, then one to four times at
+once product-service, and publishes order.created. The spans come split over requests at random, in any order,
+as protobuf and as JSON, over several connections, with old and new attribute names and routes spelled as each
+framework does.
 """
 
 import hashlib
@@ -100,7 +101,13 @@ class Order:
         failing = self.rng.randrange(self.products) if self.failed else None
         # All begin within 0.3 ms and none takes less than 5: they overlap, whichever begins first.
         now = max(
-            self.ask(parent, "product-service", "/api/v1/products/:id", began + self.pause(0, 0.3), number == failing)
+            self.ask(
+                parent,
+                "product-service",
+                "/api/v1/products/:id",
+                began + self.pause(0, 0.3),
+                number == failing,
+            )
             for number in range(self.products)
         )
         publish = self.span(
@@ -128,7 +135,12 @@ class Order:
         path = route.replace(":id", str(self.rng.randint(1, 99999)))
         status = 500 if fails else 200
         call = self.span(
-            parent, parent.service, "GET", CLIENT, start, telemetry.http_client(self.rng, "GET", service, path, status)
+            parent,
+            parent.service,
+            "GET",
+            CLIENT,
+            start,
+            telemetry.http_client(self.rng, "GET", service, path, status),
         )
         spelled = any_spelling(self.rng, route)
         served = self.span(
@@ -170,7 +182,10 @@ def send_all(rng: random.Random, server: harness.Server, requests: list[list[Spa
     problems = []
 
     def sender() -> None:
-        connections = {port: http.client.HTTPConnection("127.0.0.1", port, timeout=30) for port in (server.port, server.otlp_port)}
+        connections = {
+            port: http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            for port in (server.port, server.otlp_port)
+        }
         while True:
             try:
                 body, content_type, port, path = todo.get_nowait()
@@ -213,12 +228,17 @@ class Example:
     def every_span_is_stored(self) -> None:
         for order in self.orders:
             stored = {span["span_id"] for span in self.api.trace_spans(order.trace_id.hex())}
-            expect_equal(f"spans of trace {order.trace_id.hex()}", stored, {span.span_id.hex() for span in order.spans})
+            expect_equal(
+                f"spans of trace {order.trace_id.hex()}", stored, {span.span_id.hex() for span in order.spans}
+            )
 
     def exactly_one_flow(self) -> None:
         def all_counted() -> dict:
             flows = self.api.get("/telemetry/flows")
-            counts = [(flow["name"], harness.path_string(harness.graph_path(flow)), flow["occurrence_count"]) for flow in flows["flows"]]
+            counts = [
+                (flow["name"], harness.path_string(harness.graph_path(flow)), flow["occurrence_count"])
+                for flow in flows["flows"]
+            ]
             expect_equal("flows", counts, [("api-gateway -> gateway", PATH, TRACES)])
             expect_equal("total", flows["total"], 1)
             expect_equal("partial_traces", flows["partial_traces"], 0)
@@ -241,7 +261,10 @@ class Example:
             calls = [order.products if product else 1 for order in self.orders]
             mean = sum(calls) / len(calls)
             found = node["calls_per_trace"]
-            expect(abs(found["mean"] - mean) < 1e-9, f"calls_per_trace.mean of {node['identifier']}: expected {mean}, found {found}")
+            expect(
+                abs(found["mean"] - mean) < 1e-9,
+                f"calls_per_trace.mean of {node['identifier']}: expected {mean}, found {found}",
+            )
             expect_equal(f"calls_per_trace.max of {node['identifier']}", found["max"], max(calls))
 
     def it_survives_a_restart(self) -> None:
@@ -253,7 +276,7 @@ class Example:
 
 
 def main() -> int:
-    harness.free_of_proxies()
+    harness.prepare()
     seed = harness.seed_from(sys.argv)
     tally = harness.Tally()
     with harness.Server("--trace-idle-timeout", "2s") as server:
@@ -261,8 +284,12 @@ def main() -> int:
         if tally.run("first example: every request is accepted", example.all_are_accepted):
             tally.run("first example: every span is stored", example.every_span_is_stored)
             if tally.run("first example: 247 traces are exactly one flow", example.exactly_one_flow):
-                tally.run("first example: its fingerprint is the SHA-256 of its path", example.the_fingerprint)
-                tally.run("first example: average, p95, error rate and risk are right", example.the_statistics)
+                tally.run(
+                    "first example: its fingerprint is the SHA-256 of its path", example.the_fingerprint
+                )
+                tally.run(
+                    "first example: average, p95, error rate and risk are right", example.the_statistics
+                )
                 tally.run("first example: calls per trace are right", example.calls_per_trace)
                 tally.run("first example: all of it survives a restart", example.it_survives_a_restart)
         server.keep |= tally.failed > 0

@@ -1,7 +1,6 @@
 """What the client tests share: a server of their own, its REST API, patience with a limit, and a tally."""
 
 import base64
-import ctypes
 import http.client
 import json
 import os
@@ -19,8 +18,8 @@ import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("TESTMESH_BINARY", ROOT / "build/release/testmesh"))
-LIBC = ctypes.CDLL(None)
-PR_SET_PDEATHSIG = 1
+# Before a command: the kernel kills it when this process ends, however it ends.
+DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"]
 DEFAULT_WORKSPACE = "00000000-0000-4000-8000-000000000001"
 
 
@@ -99,11 +98,6 @@ class Tally:
         return 0 if self.failed == 0 and self.passed > 0 else 1
 
 
-def die_with_parent() -> None:
-    """For Popen's preexec_fn: the kernel kills the child when this process ends, however it ends."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class Server:
     """A `testmesh serve` on free ports with a data folder of its own."""
 
@@ -137,19 +131,27 @@ class Server:
         self.starts += 1
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--listen", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", *self.grpc_flags()]
+                [
+                    *DIE_WITH_PARENT,
+                    BINARY,
+                    "serve",
+                    "--listen",
+                    "127.0.0.1:0",
+                    "--otlp-http",
+                    "127.0.0.1:0",
+                    *self.grpc_flags(),
+                ]
                 + ["--data-dir", self.folder / "data", *self.flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                preexec_fn=die_with_parent,
             )
         eventually("the server gets ready", self.find_addresses, seconds, 0.05)
 
     def grpc_flags(self) -> list[str]:
         """Its usual gRPC port may be taken; a server without gRPC may not know the flag."""
         if not hasattr(Server, "grpc"):
-            usage = subprocess.run([BINARY, "serve", "--help"], capture_output=True, text=True)
+            usage = subprocess.run([BINARY, "serve", "--help"], capture_output=True, text=True, check=False)
             Server.grpc = ["--otlp-grpc", "off"] if "--otlp-grpc" in usage.stdout + usage.stderr else []
         return Server.grpc
 
@@ -158,22 +160,24 @@ class Server:
         printed = self.log.read_text(errors="replace")
         if self.process.poll() is not None:
             raise SystemExit(f"the server ended with {self.process.returncode}:\n{printed[-4000:]}")
-        ports = {int(port) for port in re.findall(r"http://127\.0\.0\.1:([1-9]\d*)", printed)}
+        ports = {int(port) for port in re.findall(r"127\.0\.0\.1:([1-9]\d*)", printed)}
         expect(len(ports) >= 2, f"it printed the ports {sorted(ports)}:\n{printed[-2000:]}")
-        main = {port for port in ports if self.status(port, "/api/v1/workspaces") == 200}
-        expect(len(main) >= 1, f"none of {sorted(ports)} answers /api/v1/workspaces")
+        main = {port for port in ports if self.status(port, "GET", "/api/v1/workspaces") == 200}
         if len(main) > 1:  # both serve everything: the line that speaks of OTLP tells
             otlp_lines = [line for line in printed.splitlines() if "otlp" in line.lower()]
             main = {port for port in main if not any(f":{port}" in line for line in otlp_lines)} or main
+        expect(len(main) >= 1, f"none of {sorted(ports)} answers /api/v1/workspaces")
         self.port = min(main)
-        self.otlp_port = min(ports - {self.port})
+        otlp = {port for port in ports - {self.port} if self.status(port, "POST", "/v1/traces") == 200}
+        expect(len(otlp) >= 1, f"none of {sorted(ports - {self.port})} takes a POST of no traces")
+        self.otlp_port = min(otlp)
         self.url = f"http://127.0.0.1:{self.port}"
-        expect_equal("GET /readyz", self.status(self.port, "/readyz"), 200)
+        expect_equal("GET /readyz", self.status(self.port, "GET", "/readyz"), 200)
 
-    def status(self, port: int, path: str) -> int | None:
+    def status(self, port: int, method: str, path: str) -> int | None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            connection.request("GET", path)
+            connection.request(method, path, b"", {"Content-Type": "application/x-protobuf"})
             return connection.getresponse().status
         except (OSError, http.client.HTTPException):
             return None
@@ -296,7 +300,10 @@ def seed_from(arguments: list[str]) -> int:
     return seed
 
 
-def free_of_proxies() -> None:
-    """The tests speak to 127.0.0.1 only; a proxy of the environment must not stand between."""
+def prepare() -> None:
+    """What every program here does first."""
+    # SIGTERM unwinds as Ctrl-C does: servers are stopped and their folders removed.
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(128 + signum))
+    # The tests speak to 127.0.0.1 only; a proxy of the environment must not stand between.
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         os.environ.pop(name, None)

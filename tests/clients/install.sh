@@ -18,8 +18,9 @@ else
 fi
 
 # Go compares what it builds with what is there by itself.
+PATH=$PATH:/usr/local/go/bin
 go_needed=$(sed -n 's/^go //p' go/go.mod)
-go_there=$(command -v go >/dev/null && go env GOVERSION 2>/dev/null | sed 's/^go//' || true)
+go_there=$(cd go && go env GOVERSION 2>/dev/null | sed 's/^go//' || true)
 if [[ -n $go_there && $(printf '%s\n' "$go_needed" "$go_there" | sort -V | head -n1) == "$go_needed" ]]; then
   echo "tests/clients: building the Go client"
   mkdir -p "$root/build/clients"

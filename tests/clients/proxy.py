@@ -12,6 +12,7 @@ After the plan everything passes. Other requests always pass.
 """
 
 import dataclasses
+import hashlib
 import socket
 import threading
 
@@ -27,6 +28,7 @@ class Exchange:
     path: str
     action: str
     status: int  # what the server (or, when busy, the proxy) answered
+    body: str  # a hash of what was posted: the same again when a client resends
 
 
 class Closed(Exception):
@@ -34,10 +36,11 @@ class Closed(Exception):
 
 
 class Message:
-    """One HTTP message as it came: the bytes, the first line, the headers in lower case."""
+    """One HTTP message as it came: the bytes, the first line, the headers in lower case, the body without framing."""
 
-    def __init__(self, raw: bytes, first_line: str, headers: dict[str, str]):
+    def __init__(self, raw: bytes, first_line: str, headers: dict[str, str], body: bytes):
         self.raw = raw
+        self.body = body
         self.first_line = first_line
         self.headers = headers
 
@@ -59,18 +62,23 @@ def read_message(stream, answer: bool) -> Message:
             break
         name, _, value = line.decode("latin-1").partition(":")
         headers[name.strip().lower()] = value.strip()
+    body = b""
     if headers.get("transfer-encoding", "").lower() == "chunked":
         while True:
             size_line = stream.readline()
-            size = int(size_line.split(b";")[0], 16)
-            raw += [size_line, read_exactly(stream, size), stream.readline()]
+            size = int(size_line.split(b";")[0] or b"0", 16)
+            chunk = read_exactly(stream, size)
+            raw += [size_line, chunk, stream.readline()]
+            body += chunk
             if size == 0:
                 break
-    elif "content-length" in headers:
-        raw.append(read_exactly(stream, int(headers["content-length"])))
-    elif answer and first.split()[1] not in (b"204", b"304"):
-        raw.append(stream.read())  # until the end of the connection
-    return Message(b"".join(raw), first.decode("latin-1").strip(), headers)
+    else:
+        if "content-length" in headers:
+            body = read_exactly(stream, int(headers["content-length"]))
+        elif answer and first.split()[1] not in (b"204", b"304"):
+            body = stream.read()  # until the end of the connection
+        raw.append(body)
+    return Message(b"".join(raw), first.decode("latin-1").strip(), headers, body)
 
 
 def read_exactly(stream, size: int) -> bytes:
@@ -90,7 +98,7 @@ class Proxy:
         self.exchanges: list[Exchange] = []
         self.connections: set[socket.socket] = set()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
         self.url = "http://" + self.address
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -130,7 +138,7 @@ class Proxy:
                 method, path, _ = request.first_line.split(" ")
                 action = self.next_action(method, path)
                 if action == "busy":
-                    self.note(method, path, action, 503)
+                    self.note(method, path, action, 503, request.body)
                     client.sendall(BUSY)
                     continue
                 # A new connection each time: one that the server closed while idle would look like a cut.
@@ -139,7 +147,7 @@ class Proxy:
                 answer = read_message(server.makefile("rb"), answer=True)
                 server.close()
                 server = None
-                self.note(method, path, action, int(answer.first_line.split(" ")[1]))
+                self.note(method, path, action, int(answer.first_line.split(" ")[1]), request.body)
                 if action == "cut":
                     return
                 client.sendall(answer.raw)
@@ -164,6 +172,6 @@ class Proxy:
         with self.lock:
             return self.plan.pop(0) if self.plan else "pass"
 
-    def note(self, method: str, path: str, action: str, status: int) -> None:
+    def note(self, method: str, path: str, action: str, status: int, body: bytes) -> None:
         with self.lock:
-            self.exchanges.append(Exchange(method, path, action, status))
+            self.exchanges.append(Exchange(method, path, action, status, hashlib.sha256(body).hexdigest()))

@@ -77,7 +77,15 @@ CLIENTS = [
     ),
     Client(
         name="python",
-        shop=[VENV / "bin/opentelemetry-instrument", VENV / "bin/flask", "--app", "shop", "run", "--port", "0"],
+        shop=[
+            VENV / "bin/opentelemetry-instrument",
+            VENV / "bin/flask",
+            "--app",
+            "shop",
+            "run",
+            "--port",
+            "0",
+        ],
         stock=[VENV / "bin/opentelemetry-instrument", VENV / "bin/uvicorn", "stock:app", "--port", "0"],
         folder=HERE / "python",
         # Its default is gRPC, whose exporter is not installed.
@@ -106,25 +114,33 @@ class Service:
 
     def __init__(self, name: str, command: list, client: Client, environment: dict, output: pathlib.Path):
         self.name = name
-        self.output = output
-        with open(output, "wb") as out:
+        self.output = output  # the spans
+        self.errors = output.with_suffix(".err")  # apart, lest a line of it fall into a span
+        with open(self.output, "wb") as out, open(self.errors, "wb") as errors:
             self.process = subprocess.Popen(
-                command,
+                [*harness.DIE_WITH_PARENT, *command],
                 cwd=client.folder,
-                env={**os.environ, **COMMON_ENVIRONMENT, **client.environment, **environment, "OTEL_SERVICE_NAME": name},
+                env={
+                    **os.environ,
+                    **COMMON_ENVIRONMENT,
+                    **client.environment,
+                    **environment,
+                    "OTEL_SERVICE_NAME": name,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=out,
-                stderr=subprocess.STDOUT,
-                preexec_fn=harness.die_with_parent,
+                stderr=errors,
             )
 
     def text(self) -> str:
-        return self.output.read_text(errors="replace")
+        return self.output.read_text(errors="replace") + self.errors.read_text(errors="replace")
 
     def wait_ready(self) -> None:
         def answers() -> None:
             if self.process.poll() is not None:
-                raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n{self.text()[-2000:]}")
+                raise RuntimeError(
+                    f"{self.name} ended with {self.process.returncode}:\n{self.text()[-2000:]}"
+                )
             printed = re.search(r"http://(127\.0\.0\.1:[1-9]\d*)", self.text())
             expect(printed is not None, f"{self.name} printed no address:\n{self.text()[-1000:]}")
             self.address = printed[1]
@@ -135,8 +151,11 @@ class Service:
     def spans_made(self) -> set[tuple[str, str]]:
         """(trace id, span id) of each span that ended."""
         return {
-            (match["node_trace"] or match["python_trace"] or match["go_trace"], match["node_span"] or match["python_span"] or match["go_span"])
-            for match in SPAN_PRINTED.finditer(self.text())
+            (
+                match["node_trace"] or match["python_trace"] or match["go_trace"],
+                match["node_span"] or match["python_span"] or match["go_span"],
+            )
+            for match in SPAN_PRINTED.finditer(self.output.read_text(errors="replace"))
         }
 
     def end(self) -> None:
@@ -169,12 +188,21 @@ def ask(address: str, path: str) -> int | None:
 
 
 class Scenario:
-    """One client in one setting: runs its two services behind a proxy and compares what they made with what the server has."""
+    """One client in one setting: runs its two services behind a proxy, compares what they made with what is stored."""
 
     requests = 30
     pause_s = 0.05  # between requests: they span several of the SDKs' batches
 
-    def __init__(self, server: harness.Server, client: Client, what: str, *, port: int, plan=(), workspace=harness.DEFAULT_WORKSPACE):
+    def __init__(
+        self,
+        server: harness.Server,
+        client: Client,
+        what: str,
+        *,
+        port: int,
+        plan=(),
+        workspace=harness.DEFAULT_WORKSPACE,
+    ):
         self.server = server
         self.client = client
         self.prefix = f"{client.name}-{what}"
@@ -210,7 +238,11 @@ class Scenario:
 
     def make_requests(self) -> None:
         for number in range(self.requests):
-            expect_equal("GET /api/v1/checkout/…", ask(self.services["shop"].address, f"/api/v1/checkout/{number + 1}"), 200)
+            expect_equal(
+                "GET /api/v1/checkout/…",
+                ask(self.services["shop"].address, f"/api/v1/checkout/{number + 1}"),
+                200,
+            )
             time.sleep(self.pause_s)
 
     def wait_for_the_plan(self) -> None:
@@ -233,13 +265,21 @@ class Scenario:
             missing, foreign = made - set(stored), set(stored) - made
             expect(
                 not missing and not foreign,
-                f"{service.name}: made {len(made)} spans, stored {len(stored)}; missing {sorted(missing)[:3]}, never made {sorted(foreign)[:3]}",
+                f"{service.name}: made {len(made)} spans, stored {len(stored)}; "
+                f"missing {sorted(missing)[:3]}, never made {sorted(foreign)[:3]}",
             )
-            expect(len(made) >= self.requests, f"{service.name}: made only {len(made)} spans for {self.requests} requests")
+            expect(
+                len(made) >= self.requests,
+                f"{service.name}: made only {len(made)} spans for {self.requests} requests",
+            )
 
     def check_flow(self) -> None:
         entry_service = self.services["shop"].name
-        flows = [flow for flow in self.api.flows(entry_service=entry_service) if flow["entry_operation"] == self.client.entry]
+        flows = [
+            flow
+            for flow in self.api.flows(entry_service=entry_service)
+            if flow["entry_operation"] == self.client.entry
+        ]
         found = [(harness.graph_path(flow), flow["occurrence_count"]) for flow in flows]
         path = [("api_endpoint", operation, f"{self.prefix}-{role}") for operation, role in self.client.path]
         expect_equal(f"flows of {entry_service} -> {self.client.entry}", found, [(path, self.requests)])
@@ -251,7 +291,9 @@ class Scenario:
 
     def check_answers(self) -> None:
         """Whatever the client sent, traces, metrics or logs, was welcome."""
-        refused = [exchange for exchange in self.proxy.seen() if exchange.action != "busy" and exchange.status != 200]
+        refused = [
+            exchange for exchange in self.proxy.seen() if exchange.action != "busy" and exchange.status != 200
+        ]
         expect_equal("requests that the server did not answer with 200", refused, [])
 
 
@@ -280,25 +322,40 @@ def explicit_path(server: harness.Server, client: Client) -> None:
 def retries(server: harness.Server, client: Client, seed: int) -> None:
     """First busy, then cut, then both in any order. Go waits up to 12 s after each busy: fewer of them for it."""
     rng = random.Random(f"{seed} {client.name}")
-    rest = ["busy", "cut", "cut", "pass", "pass"] if client.resends_when_cut else ["cut", "cut", "pass", "pass"]
+    rest = (
+        ["busy", "cut", "cut", "pass", "pass"] if client.resends_when_cut else ["cut", "cut", "pass", "pass"]
+    )
     rng.shuffle(rest)
     plan = ["busy", "cut", *rest]
     scenario = Scenario(server, client, "retries", port=server.otlp_port, plan=plan)
     scenario.pause_s = 0.15
     scenario.run({"OTEL_EXPORTER_OTLP_ENDPOINT": scenario.proxy.url})
-    done = [exchange.action for exchange in scenario.proxy.seen() if exchange.path.endswith("/v1/traces")]
+    posts = [exchange for exchange in scenario.proxy.seen() if exchange.path.endswith("/v1/traces")]
     for action in ("busy", "cut"):
-        expect_equal(f"posts that met '{action}'", done.count(action), plan.count(action))
+        met = [exchange.action for exchange in posts].count(action)
+        expect_equal(f"posts that met '{action}'", met, plan.count(action))
+    # The cuts did what they are for: what the server had stored came again.
+    if client.resends_when_cut:
+        cut = {exchange.body for exchange in posts if exchange.action == "cut"}
+        again = {exchange.body for exchange in posts if exchange.action == "pass"}
+        expect(len(cut & again) > 0, "the client resent nothing after its connections were cut")
 
 
 def json_encoding(server: harness.Server, client: Client) -> None:
     scenario = Scenario(server, client, "json", port=server.otlp_port)
-    scenario.run({"OTEL_EXPORTER_OTLP_ENDPOINT": scenario.proxy.url, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"})
+    scenario.run(
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": scenario.proxy.url, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}
+    )
 
 
 def gzip_base_path(server: harness.Server, client: Client) -> None:
     scenario = Scenario(server, client, "gzip", port=server.otlp_port)
-    scenario.run({"OTEL_EXPORTER_OTLP_ENDPOINT": scenario.proxy.url + "/otlp", "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"})
+    scenario.run(
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": scenario.proxy.url + "/otlp",
+            "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip",
+        }
+    )
 
 
 def tests_of(client: Client, server: harness.Server, seed: int) -> list[tuple[str, object]]:
@@ -315,7 +372,7 @@ def tests_of(client: Client, server: harness.Server, seed: int) -> list[tuple[st
 
 
 def main() -> int:
-    harness.free_of_proxies()
+    harness.prepare()
     seed = harness.seed_from(sys.argv)
     arguments = sys.argv[1:]
     if "--seed" in arguments:
@@ -334,7 +391,7 @@ def main() -> int:
                     tally.run(name, test)
 
         # The clients mostly wait, for timers and retries: side by side.
-        threads = [threading.Thread(target=run_client, args=(client,)) for client in CLIENTS]
+        threads = [threading.Thread(target=run_client, args=(client,), daemon=True) for client in CLIENTS]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -42,7 +42,9 @@ def request_of(spans: list[Span]) -> trace_service_pb2.ExportTraceServiceRequest
             resource_spans = request.resource_spans.add()
             set_attributes(resource_spans.resource.attributes, {"service.name": span.service})
             if span.environment:
-                set_attributes(resource_spans.resource.attributes, {"deployment.environment.name": span.environment})
+                set_attributes(
+                    resource_spans.resource.attributes, {"deployment.environment.name": span.environment}
+                )
             groups[key] = resource_spans.scope_spans.add()
             groups[key].scope.name = "client-tests"
         out = groups[key].spans.add()
@@ -142,7 +144,11 @@ class ExpectedFlow:
         average = sum(self.durations_ns) / n / MS
         risk = 0.3 * min(n / 100, 1) + 0.5 * error_rate + 0.2 * min(average / 10000, 1)
         # Exact but for the last bits of a double: the order of additions is the server's own affair.
-        for field, expected in (("error_rate", error_rate), ("avg_duration_ms", average), ("risk_score", risk)):
+        for field, expected in (
+            ("error_rate", error_rate),
+            ("avg_duration_ms", average),
+            ("risk_score", risk),
+        ):
             harness.expect(
                 math.isclose(flow[field], expected, rel_tol=1e-12, abs_tol=1e-15),
                 f"{what}: {field}: expected {expected!r}, found {flow[field]!r}",

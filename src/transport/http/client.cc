@@ -121,7 +121,14 @@ struct Client::Impl {
   base::Result<void> write(std::string_view head, std::string_view body, Steady::time_point deadline);
   // Appends to `input`; false at the end of the stream.
   base::Result<bool> read(Steady::time_point deadline);
-  base::Result<Response> exchange(const std::string& head, std::string_view body, bool is_head);
+  // Whether a kept connection is still open, and silent as it should be.
+  bool still_usable() const {
+    if (!input.empty()) return false;
+    char byte = 0;
+    const ssize_t got = ::recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  }
+  base::Result<Response> exchange(std::string_view method, const std::string& head, std::string_view body);
   base::Result<void> read_body(ResponseHead& head, Steady::time_point deadline);
 };
 
@@ -253,13 +260,15 @@ base::Result<void> Client::Impl::read_body(ResponseHead& head, Steady::time_poin
   }
 }
 
-base::Result<Response> Client::Impl::exchange(const std::string& head, std::string_view body, bool is_head) {
+base::Result<Response> Client::Impl::exchange(std::string_view method, const std::string& head,
+                                              std::string_view body) {
   const auto deadline = Steady::now() + timeout;
   for (int attempt = 0;; ++attempt) {
+    if (socket >= 0 && !still_usable()) disconnect();
     if (socket < 0) TRY(connect(deadline));
-    // A kept connection may have been closed by the server meanwhile: then
-    // nothing was answered and sending again is safe once.
-    const bool may_retry = !fresh && attempt == 0;
+    // The server may close a kept connection at the very moment it is used.
+    // Sending again is safe if doing the same twice is.
+    const bool may_retry = !fresh && attempt == 0 && method != "POST" && method != "PATCH";
     auto written = write(head, body, deadline);
     ResponseHead response;
     bool ended = false;
@@ -286,7 +295,7 @@ base::Result<Response> Client::Impl::exchange(const std::string& head, std::stri
       if (!written) return std::unexpected(written.error());
       return unavailable("closed the connection without an answer");
     }
-    const bool has_body = !is_head && status_has_body(response.response.status);
+    const bool has_body = method != "HEAD" && status_has_body(response.response.status);
     if (has_body) {
       TRY(read_body(response, deadline));
       if (response.until_close) response.keep_alive = false;
@@ -360,7 +369,7 @@ base::Result<Response> Client::send(std::string_view method, std::string_view ta
     head.append(name).append(": ").append(value).append("\r\n");
   }
   head.append("\r\n");
-  return impl_->exchange(head, body, method == "HEAD");
+  return impl_->exchange(method, head, body);
 }
 
 }  // namespace testmesh::http

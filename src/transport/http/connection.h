@@ -53,7 +53,10 @@ class Loop : public std::enable_shared_from_this<Loop> {
   Shared& shared() { return *shared_; }
   void run();
   void stop();  // any thread; run() returns soon
+  // Connections given to this loop and not yet closed; the acceptor counts one
+  // when it gives it, so that a burst is spread evenly.
   size_t connections() const { return count_.load(std::memory_order_relaxed); }
+  void expect_one() { count_.fetch_add(1, std::memory_order_relaxed); }
 
   // Loop thread only from here.
   void adopt(asio::ip::tcp::socket socket);

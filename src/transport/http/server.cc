@@ -63,7 +63,6 @@ void Loop::adopt(tcp::socket socket) {
   const auto connection = std::make_shared<Connection>(*this, std::move(socket));
   connections_.push_front(connection);
   connection->position_ = connections_.begin();
-  count_.store(connections_.size(), std::memory_order_relaxed);
   if (shared_->stopping.load(std::memory_order_relaxed)) return connection->close();
   connection->start();
 }
@@ -71,7 +70,7 @@ void Loop::adopt(tcp::socket socket) {
 void Loop::remove(Connection& connection) {
   if (connection.paused_) paused_.remove(&connection);
   connections_.erase(connection.position_);
-  count_.store(connections_.size(), std::memory_order_relaxed);
+  count_.fetch_sub(1, std::memory_order_relaxed);
   if (shared_->open.fetch_sub(1, std::memory_order_acq_rel) == 1) {
     const std::lock_guard lock(shared_->mutex);
     shared_->all_closed.notify_all();
@@ -146,6 +145,7 @@ struct Server::Impl {
     explicit Listener(asio::io_context& io) : acceptor(io), retry(io) {}
     tcp::acceptor acceptor;
     asio::steady_timer retry;
+    bool failing = false;  // said so in the log
   };
 
   void accept_next(Listener& listener);
@@ -175,12 +175,14 @@ void Server::Impl::accept_next(Listener& listener) {
         if (shared->stopping.load(std::memory_order_relaxed) || error == asio::error::operation_aborted)
           return;
         if (!error) {
+          listener.failing = false;
           take(std::move(socket), loop);
           return accept_next(listener);
         }
         if (error == asio::error::connection_aborted) return accept_next(listener);
         // Out of file descriptors or memory: trying again at once would only spin.
-        spdlog::warn("cannot accept connections for now: {}", error.message());
+        if (!listener.failing) spdlog::warn("cannot accept connections for now: {}", error.message());
+        listener.failing = true;
         listener.retry.expires_after(kTick);
         listener.retry.async_wait([this, &listener](boost::system::error_code cancelled) {
           if (!cancelled) accept_next(listener);
@@ -202,6 +204,7 @@ void Server::Impl::take(tcp::socket socket, Loop& loop) {
   }
   shared->open.fetch_add(1, std::memory_order_relaxed);
   shared->accepted.fetch_add(1, std::memory_order_relaxed);
+  loop.expect_one();
   asio::post(loop.io(), [&loop, accepted = std::move(socket)]() mutable { loop.adopt(std::move(accepted)); });
 }
 

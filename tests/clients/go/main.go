@@ -3,7 +3,8 @@
 //	GET /api/v1/checkout/{id}   asks the service at PEER_URL for /api/v1/stock/{id}
 //	GET /api/v1/stock/{id}      answers
 //
-// Each span that ends is also printed, as "span <trace id> <span id>": what a test compares with what the server stored.
+// Each span that ends is also printed, as "span <trace id> <span id>": what a test compares with what the
+// server stored.
 package main
 
 import (
