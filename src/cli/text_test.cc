@@ -51,12 +51,12 @@ TEST(Table, FitsTheTerminal) {
   EXPECT_EQ(wide.str(),
             "NAME                          COUNT\n"
             "a name that is much too long     12\n"
-            "b\uFFFD[2J                            3\n");
+            "b\uFFFD[2J                             3\n");
   table.print(narrow, 20);
   EXPECT_EQ(narrow.str(),
             "NAME           COUNT\n"
             "a name that …     12\n"
-            "b\uFFFD[2J             3\n");
+            "b\uFFFD[2J              3\n");
 }
 
 }  // namespace
