@@ -564,7 +564,7 @@ struct RowEncoder::Impl {
     span.clear();
     span.bytes = bytes.size();
     std::string_view status;
-    WireReader reader(bytes);
+    WireReader reader(bytes, 3);
     while (reader.next()) {
       if (reader.type() == WireType::kBytes) {
         switch (reader.field()) {
@@ -708,8 +708,8 @@ struct RowEncoder::Impl {
     std::string joined;
     bool given = false;
   };
-  static bool scan_envelope(std::string_view bytes, Envelope& envelope) {
-    WireReader reader(bytes);
+  static bool scan_envelope(std::string_view bytes, int depth, Envelope& envelope) {
+    WireReader reader(bytes, depth);
     while (reader.next()) {
       if (reader.is(1, WireType::kBytes)) {
         const std::string_view piece = reader.bytes();
@@ -733,13 +733,13 @@ struct RowEncoder::Impl {
 
   bool take_scope_spans(std::string_view bytes, Context context) {
     Envelope envelope;
-    if (!scan_envelope(bytes, envelope)) return false;
+    if (!scan_envelope(bytes, 2, envelope)) return false;
     context.scope = envelope.message;
     context.scope_schema = envelope.schema;
     // Known bytes are known to be valid.
     if (!known_scope(context) && !valid_message(WireMessage::kScope, envelope.message, 3)) return false;
     context.scope_id = scope(context.scope, context.scope_schema);
-    WireReader reader(bytes);
+    WireReader reader(bytes, 2);
     while (reader.next()) {
       if (reader.is(2, WireType::kBytes)) {
         if (!take_span(reader.bytes(), context)) return false;
@@ -762,12 +762,12 @@ struct RowEncoder::Impl {
   bool take_resource_spans(std::string_view bytes) {
     Context context;
     Envelope envelope;
-    if (!scan_envelope(bytes, envelope)) return false;
+    if (!scan_envelope(bytes, 1, envelope)) return false;
     context.resource = envelope.message;
     context.resource_schema = envelope.schema;
     if (!known_resource(context) && !valid_message(WireMessage::kResource, envelope.message, 2)) return false;
     context.resource_id = resource(context.resource, context.resource_schema);
-    WireReader reader(bytes);
+    WireReader reader(bytes, 1);
     while (reader.next()) {
       if (reader.is(2, WireType::kBytes)) {
         if (!take_scope_spans(reader.bytes(), context)) return false;

@@ -143,7 +143,8 @@ TEST_P(RowTest, ChangedBytesAreTakenExactlyWhenTheReferenceReaderTakesThem) {
     for (uint64_t n = 1 + random() % 3; n > 0; --n) changed[random() % changed.size()] = static_cast<char>(random());
     batch.reset(2);
     const auto reference = otlp::decode_protobuf(changed);
-    ASSERT_EQ(encoder_.encode(changed, batch).has_value(), reference.has_value());
+    ASSERT_EQ(encoder_.encode(changed, batch).has_value(), reference.has_value())
+        << base::to_hex({reinterpret_cast<const uint8_t*>(changed.data()), changed.size()});
     if (!reference) continue;
     ASSERT_EQ(batch.spans, reference->spans.size());
     const Encoded encoded = rows_of(batch);

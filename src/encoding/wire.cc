@@ -18,7 +18,7 @@ struct FieldRule {
   uint8_t message = 0;
 };
 
-enum Message : uint8_t { kResource, kScope, kKeyValue, kEvent, kLink, kStatus, kAnyValue, kArray, kKeyValueList, kEntityRef, kMessages };
+enum Message : uint8_t { kResource, kScope, kKeyValue, kEvent, kLink, kStatus, kAnyValue, kArray, kKeyValueList, kMessages };
 constexpr size_t kMaxField = 8;
 
 // Which length-delimited fields are text or messages; everything else needs
@@ -28,7 +28,6 @@ constexpr auto kRules = [] {
   const auto message = [](Message m) { return FieldRule{Shape::kMessage, m}; };
   constexpr FieldRule text{Shape::kString, 0};
   rules[kResource][1] = message(kKeyValue);
-  rules[kResource][3] = message(kEntityRef);
   rules[kScope][1] = text;
   rules[kScope][2] = text;
   rules[kScope][3] = message(kKeyValue);
@@ -49,7 +48,7 @@ constexpr auto kRules = [] {
 
 bool valid(uint8_t message, std::string_view bytes, int depth) {
   if (depth > kMaxDepth) return false;
-  WireReader reader(bytes);
+  WireReader reader(bytes, depth);
   while (reader.next()) {
     const FieldRule rule = reader.type() == WireType::kBytes && reader.field() <= kMaxField
                                ? kRules[message][reader.field()]
@@ -178,6 +177,17 @@ bool WireReader::read_long_varint(uint64_t& value) {
   return false;
 }
 
+bool WireReader::read_long_short_varint(uint32_t& value, uint8_t last) {
+  value = 0;
+  for (int shift = 0; shift < 35 && at_ < end_; shift += 7) {
+    const auto byte = static_cast<uint8_t>(*at_++);
+    if (shift == 28 && byte > last) return false;
+    value |= static_cast<uint32_t>(byte & 0x7f) << shift;
+    if (!(byte & 0x80)) return true;
+  }
+  return false;
+}
+
 void WireReader::skip() {
   switch (type_) {
     case WireType::kVarint: varint(); return;
@@ -191,6 +201,10 @@ void WireReader::skip() {
   const char* start = field_start_;
   uint32_t open[kMaxDepth];
   int depth = 0;
+  if (depth_ >= kMaxDepth) {
+    fail();
+    return;
+  }
   open[depth++] = field_;
   while (depth > 0) {
     if (!next()) {
@@ -198,7 +212,7 @@ void WireReader::skip() {
       return;
     }
     if (type_ == WireType::kGroup) {
-      if (depth == kMaxDepth) {
+      if (depth + depth_ >= kMaxDepth) {
         fail();
         return;
       }

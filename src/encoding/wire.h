@@ -18,15 +18,17 @@ enum class WireType : uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kGroup = 
 
 class WireReader {
  public:
-  explicit WireReader(std::string_view bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+  // `depth`: how many messages stand around this one; it bounds the groups in it.
+  explicit WireReader(std::string_view bytes, int depth = 0)
+      : at_(bytes.data()), end_(bytes.data() + bytes.size()), depth_(depth) {}
 
   // Reads the next field's tag. False at the end, or when malformed (see ok()).
   bool next() {
     if (at_ == end_) return false;
     field_start_ = at_;
-    uint64_t tag;
-    if (!read_varint(tag) || tag > UINT32_MAX || (tag >> 3) == 0) return fail();
-    field_ = static_cast<uint32_t>(tag >> 3);
+    uint32_t tag;
+    if (!read_short_varint(tag, 0x7f) || (tag >> 3) == 0) return fail();
+    field_ = tag >> 3;
     type_ = static_cast<WireType>(tag & 7);
     return true;
   }
@@ -42,8 +44,8 @@ class WireReader {
   uint64_t fixed64() { return fixed<uint64_t>(); }
   uint32_t fixed32() { return fixed<uint32_t>(); }
   std::string_view bytes() {
-    uint64_t size;
-    if (!read_varint(size) || size > static_cast<uint64_t>(end_ - at_)) {
+    uint32_t size;
+    if (!read_short_varint(size, 7) || size > static_cast<uint64_t>(end_ - at_)) {
       fail();
       return {};
     }
@@ -77,6 +79,16 @@ class WireReader {
     }
     return read_long_varint(value);
   }
+  // Tags and sizes have five bytes at most; of the fifth, bits above `last`
+  // are refused when it is a size and dropped when it is a tag.
+  bool read_short_varint(uint32_t& value, uint8_t last) {
+    if (at_ < end_ && !(*at_ & 0x80)) [[likely]] {
+      value = static_cast<uint8_t>(*at_++);
+      return true;
+    }
+    return read_long_short_varint(value, last);
+  }
+  bool read_long_short_varint(uint32_t& value, uint8_t last);
   bool read_long_varint(uint64_t& value);
   bool fail() {
     ok_ = false;
@@ -86,6 +98,7 @@ class WireReader {
 
   const char* at_;
   const char* end_;
+  int depth_;
   const char* field_start_ = nullptr;
   uint32_t field_ = 0;
   WireType type_ = WireType::kVarint;
