@@ -135,13 +135,15 @@ void Shard::note_failure(const base::Error& error) {
 void Shard::run() {
   auto next_checkpoint = std::chrono::steady_clock::now() + options_.checkpoint_interval;
   auto retry_at = std::chrono::steady_clock::now();
+  bool behind = false;  // traces are due that the last slice had no time for
   for (;;) {
     std::optional<ShardBatch> batch;
     {
       std::unique_lock lock(queue_mutex_);
       // In trouble nothing more is taken in: what waits is safe in the journal,
       // and ingest refuses more.
-      queue_filled_.wait_for(lock, kIdlePause, [&] { return stopping_ || (!queue_.empty() && !trouble_); });
+      queue_filled_.wait_for(lock, behind ? 0ms : kIdlePause,
+                             [&] { return stopping_ || (!queue_.empty() && !trouble_); });
       if (!queue_.empty() && !trouble_) {
         batch = std::move(queue_.front());
         queue_.pop_front();
@@ -167,8 +169,10 @@ void Shard::run() {
     if (!trouble_ || now >= retry_at) {
       const base::UnixNanos wall = clock_.now();
       bool fine = true;
+      behind = false;
       for (int looked = 0; fine; ++looked) {
-        if (looked % 8 == 7 && std::chrono::steady_clock::now() - now > kSlice) break;
+        behind = looked % 8 == 7 && std::chrono::steady_clock::now() - now > kSlice;
+        if (behind) break;
         OpenTrace* trace = open_.take_due(wall);
         if (!trace) break;
         fine = look_at(*trace, wall);
