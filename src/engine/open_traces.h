@@ -9,13 +9,12 @@
 #include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <string_view>
 #include <vector>
 
-#include "base/result.h"
 #include "base/time.h"
+#include "engine/block_pool.h"
 #include "model/ids.h"
 #include "store/embedded/journal.h"
 
@@ -41,8 +40,12 @@ struct OpenTrace {
 
 class OpenTraces {
  public:
+  OpenTraces() = default;
+  OpenTraces(const OpenTraces&) = delete;
+  OpenTraces& operator=(const OpenTraces&) = delete;
   ~OpenTraces() {
-    for (OpenTrace& trace : slots_) std::free(trace.rows);
+    for (OpenTrace& trace : slots_)
+      if (trace.rows) pool_.give_back(trace.rows, trace.capacity);
   }
 
   // Null when it is not open.
@@ -72,12 +75,16 @@ class OpenTraces {
 
   void append(OpenTrace& trace, std::string_view rows, uint32_t count) {
     if (trace.capacity - trace.size < rows.size()) {
-      const auto needed = static_cast<uint32_t>(trace.size + rows.size());
       // Most traces come in one request: no room to spare at first.
-      const uint32_t capacity = trace.rows ? std::max(needed, trace.capacity + trace.capacity / 2) : needed;
+      const auto needed = static_cast<uint32_t>(trace.size + rows.size());
+      uint32_t capacity;
+      char* block = pool_.take(trace.rows ? std::max(needed, trace.capacity + trace.capacity / 2) : needed, capacity);
+      if (trace.rows) {
+        std::memcpy(block, trace.rows, trace.size);
+        pool_.give_back(trace.rows, trace.capacity);
+      }
       bytes_ += capacity - trace.capacity;
-      trace.rows = static_cast<char*>(std::realloc(trace.rows, capacity));
-      CHECK(trace.rows);
+      trace.rows = block;
       trace.capacity = capacity;
     }
     std::memcpy(trace.rows + trace.size, rows.data(), rows.size());
@@ -90,7 +97,7 @@ class OpenTraces {
     index_.erase(Key{trace.id, workspace});
     bytes_ -= trace.capacity;
     spans_ -= trace.count;
-    std::free(trace.rows);
+    pool_.give_back(trace.rows, trace.capacity);
     trace.rows = nullptr;
     trace.in_use = false;
     ++trace.generation;
@@ -164,6 +171,7 @@ class OpenTraces {
     size_t operator()(const Key& key) const { return key.id.hash() ^ (reinterpret_cast<uintptr_t>(key.workspace) >> 4); }
   };
 
+  BlockPool pool_;
   std::vector<OpenTrace> slots_;
   std::vector<uint32_t> free_;
   boost::unordered_flat_map<Key, uint32_t, KeyHash> index_;
