@@ -1,5 +1,7 @@
 // Which spans become nodes (discovery.md 2.2).
 #include <array>
+#include <set>
+#include <string>
 
 #include "discovery/path_builder.h"
 
@@ -17,6 +19,7 @@ void PathBuilder::resolve() {
     places_.assign(end_ - begin_, Place());
     const uint32_t entry_service = facts_at(begin_).service;
     for (uint32_t position = begin_; position < end_; ++position) resolve_span(position, entry_service);
+    resolved_version_ = version;
     if (tries_.version() == version) return;
   }
 }
@@ -65,20 +68,33 @@ void PathBuilder::resolve_span(uint32_t position, uint32_t entry_service) {
   add_unless_repeated(here, std::array{resource});
 }
 
+// Stored flows get the names that the tries have learned.
+void PathBuilder::rename(const std::string& service) {
+  catalog_.rename(service, [&](const model::PathNode& node) {
+    const std::string_view identifier = node.identifier;
+    const size_t space = identifier.find(' ');
+    if (space == std::string_view::npos) return node.identifier;
+    return endpoint_name(identifier.substr(0, space), tries_.apply(service, identifier.substr(space + 1)));
+  });
+}
+
+// A shard that renames flows right before this one makes another under an old
+// name would miss it.
+void PathBuilder::rename_if_stale(std::span<const model::PathNode> nodes, std::span<const TreeNode> shape) {
+  if (tries_.version() == resolved_version_) return;
+  std::set<std::string> services;
+  for (size_t i = 0; i < nodes.size(); ++i)
+    if (shape[i].from_path) services.insert(nodes[i].service);
+  for (const std::string& service : services) rename(service);
+}
+
 // Once per name and version of the tries.
 void PathBuilder::refresh_endpoint(Facts& facts, FactsId id) {
   if (facts.trie_version == tries_.version()) return;
   const FactsTable::Source& source = facts_.source(id);
   bool changed = false;
   const std::string route = tries_.observe(source.service, source.route, changed);
-  if (changed) {
-    catalog_.rename(source.service, [&](const model::PathNode& node) {
-      const size_t space = node.identifier.find(' ');
-      if (space == std::string::npos) return node.identifier;
-      const std::string_view whole = node.identifier;
-      return endpoint_name(whole.substr(0, space), tries_.apply(source.service, whole.substr(space + 1)));
-    });
-  }
+  if (changed) rename(source.service);
   // Read after observing: a change made by this very call is included.
   facts.trie_version = tries_.version();
   facts.endpoint =

@@ -3,9 +3,18 @@
 #include <algorithm>
 
 namespace testmesh::discovery {
+namespace {
+
+constexpr size_t kRoomWorthKeeping = 1 << 16;
+
+}  // namespace
 
 void PathBuilder::build(const SpanTree& tree, std::span<const SpanInput> spans, uint32_t begin, uint32_t end,
                         const TraceAnalyzer::UrlOf& url_of) {
+  if (places_.capacity() > kRoomWorthKeeping && end - begin < kRoomWorthKeeping / 4) {
+    places_ = {}, offsets_ = {}, indices_ = {}, children_ = {}, siblings_ = {}, consumers_ = {};
+    attempts_ = {}, retried_ = {}, lists_ = {}, resent_after_failure_ = {};
+  }
   tree_ = &tree;
   spans_ = spans;
   url_of_ = &url_of;

@@ -41,6 +41,10 @@ class PathBuilder {
   // Visits and retries, for a path of `path_size` nodes; adds to `match`.
   void add_visits(FlowMatch& match, size_t path_size);
 
+  // After interning what collect() gave: names that other shards taught the
+  // tries meanwhile reach it too.
+  void rename_if_stale(std::span<const model::PathNode> nodes, std::span<const TreeNode> shape);
+
   size_t memory_bytes() const;
 
  private:
@@ -77,6 +81,7 @@ class PathBuilder {
   void resolve();
   void resolve_span(uint32_t position, uint32_t entry_service);
   void refresh_endpoint(Facts& facts, FactsId id);
+  void rename(const std::string& service);
   void add_unless_repeated(Place& place, std::span<const NodeId> nodes);
   bool same_node(NodeId a, NodeId b) const;
   void add_peer(uint32_t position);
@@ -119,6 +124,7 @@ class PathBuilder {
   std::vector<uint32_t> resent_after_failure_;  // positions already counted as retries
   std::vector<uint32_t> indices_;               // of take_subtree
   uint64_t retry_budget_ = 0;
+  uint64_t resolved_version_ = 0;  // of the tries
 };
 
 // Time comparisons of 2.4: a start on a whole millisecond counts 1 ms later.

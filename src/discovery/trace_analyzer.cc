@@ -10,6 +10,7 @@
 namespace testmesh::discovery {
 namespace {
 
+constexpr size_t kRoomWorthKeeping = 1 << 16;  // an unusually large trace gives it back
 constexpr size_t kMaxKnownFlows = 100'000;
 
 // A path and the family it is seen in.
@@ -42,8 +43,8 @@ struct TraceAnalyzer::Impl {
   PathBuilder builder;
   std::unordered_map<FlowKey, const FlowIdentity*, FlowKeyHash> flows;
   TraceAnalysis result;
-  std::vector<bool> runner;
-  size_t matches = 0;  // of `result.flows`, whose rooms are reused
+  std::unordered_map<const FlowIdentity*, size_t> match_of;  // of a test trace, to count it once in each flow
+  size_t matches = 0;                                        // of `result.flows`, whose rooms are reused
 
   const FlowIdentity* flow_of_path(const Facts& entry, const FactsTable::Source& source);
   void add_match(std::span<const SpanInput> spans, uint32_t begin, uint32_t end, const UrlOf& url_of);
@@ -64,6 +65,7 @@ const FlowIdentity* TraceAnalyzer::Impl::flow_of_path(const Facts& entry, const 
   const model::Family family{source.environment, source.service,
                              key.endpoint ? facts.nodes().node(endpoint).identifier : source.operation};
   const FlowIdentity* flow = catalog.intern(family, std::move(nodes), std::move(shape));
+  builder.rename_if_stale(flow->nodes, flow->tree);
   if (flows.size() >= kMaxKnownFlows) flows.clear();
   flows.emplace(key, flow);
   return flow;
@@ -78,10 +80,11 @@ void TraceAnalyzer::Impl::add_match(std::span<const SpanInput> spans, uint32_t b
   for (uint32_t position = begin; position < end && !error; ++position)
     error = spans[tree[position].input].error;
 
+  const auto [known, is_new] =
+      result.test ? match_of.try_emplace(flow, matches) : std::pair(match_of.end(), true);
   FlowMatch* match = nullptr;
-  for (size_t i = 0; i < matches && !match; ++i)
-    if (result.flows[i].flow == flow) match = &result.flows[i];
-  if (match) {
+  if (!is_new) {
+    match = &result.flows[known->second];
     match->error |= error;
   } else {
     if (result.flows.size() == matches) result.flows.emplace_back();
@@ -100,11 +103,11 @@ void TraceAnalyzer::Impl::add_match(std::span<const SpanInput> spans, uint32_t b
 // The runner's spans are left out; what is topmost then is an entry.
 void TraceAnalyzer::Impl::add_test_matches(std::span<const SpanInput> spans, const UrlOf& url_of) {
   const uint32_t service = facts[spans[tree[0].input].facts].service;
-  runner.assign(tree.size(), false);
+  match_of.clear();
   for (uint32_t position = 0; position < tree.size();) {
     const Facts& here = facts[spans[tree[position].input].facts];
     if (here.is_test && here.service == service) {
-      runner[position++] = true;
+      ++position;
       continue;
     }
     add_match(spans, position, tree[position].end, url_of);
@@ -157,6 +160,7 @@ std::string_view TraceAnalyzer::operation(FactsId id) const {
 
 size_t TraceAnalyzer::memory_bytes() const {
   const Impl& impl = *impl_;
+  std::unordered_map<const FlowIdentity*, size_t> match_of;  // of a test trace, to count it once in each flow
   size_t matches = 0;
   for (const FlowMatch& match : impl.result.flows)
     matches += match.visits.capacity() * sizeof(Visit) + match.retries.capacity() * sizeof(uint32_t);
@@ -170,6 +174,10 @@ const TraceAnalysis& TraceAnalyzer::analyze(std::span<const SpanInput> spans, co
   TraceAnalysis& result = impl.result;
   tree.build(spans);
   impl.matches = 0;
+  if (result.order.capacity() > kRoomWorthKeeping && spans.size() < kRoomWorthKeeping / 4) {
+    result.order = {};
+    result.flows = {};
+  }
   result.order.clear();
   result.duplicates = tree.duplicates();
   result.cycles_cut = tree.cycles_cut();
