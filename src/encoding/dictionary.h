@@ -104,6 +104,9 @@ class Dictionary {
   const ShapeEntry& shape(uint32_t id) const { return shapes_[id]; }
   uint32_t shape_count() const { return shapes_.size(); }
   uint32_t resource_count() const { return resources_.size(); }
+  uint32_t scope_count() const { return scopes_.size(); }
+  uint32_t template_count() const { return templates_.size(); }
+  uint32_t value_count(uint32_t key) const { return keys_[key].values->size(); }
   bool values_full(uint32_t key) const;
   bool templates_full() const;
   const DictionaryLimits& limits() const { return limits_; }

@@ -13,14 +13,18 @@ bool is_coded_text(ValueType type) {
          type == ValueType::kBytes;
 }
 
-// Passes over one encoded value.
-bool skip_value(const Dictionary& dictionary, ValueType type, base::ByteReader& reader) {
+// Passes over one encoded value. What it refers to is there when it says so.
+bool skip_value(const Dictionary& dictionary, const ShapeAttribute& attribute, base::ByteReader& reader) {
+  const ValueType type = attribute.type;
   if (is_coded_text(type)) {
     const uint64_t code = reader.varint();
     if (code == 0) {
       reader.sized();
-    } else if (code == 1) {
+    } else if (code >= 2) {
+      return !reader.failed() && code - 2 < dictionary.value_count(attribute.key);
+    } else {
       const uint64_t id = reader.varint();
+      if (id >= dictionary.template_count()) return false;
       const size_t size = payload_size(dictionary.text_template(static_cast<uint32_t>(id)), reader.rest());
       if (size == std::string_view::npos) return false;
       reader.bytes(size);
@@ -97,7 +101,7 @@ bool ValueCursor::next(RowValue& value) {
   while (at_ < count && !(mask_[at_ / 8] >> (at_ % 8) & 1)) ++at_;
   if (at_ == count) return false;
   const char* start = reader_.position();
-  if (!skip_value(dictionary_, shape_.attributes[at_].type, reader_)) {
+  if (!skip_value(dictionary_, shape_.attributes[at_], reader_)) {
     failed_ = true;
     return false;
   }
@@ -182,8 +186,9 @@ bool parse_generic(const Dictionary& dictionary, std::string_view tail, GenericT
     generic.scope_message = reader.sized();
     generic.scope_schema = reader.sized();
   } else {
-    generic.scope = static_cast<uint32_t>(reader.varint());
-    if (reader.failed()) return false;
+    const uint64_t scope = reader.varint();
+    if (reader.failed() || scope >= dictionary.scope_count()) return false;
+    generic.scope = static_cast<uint32_t>(scope);
     generic.scope_message = dictionary.scope(generic.scope).message;
     generic.scope_schema = dictionary.scope(generic.scope).schema_url;
   }

@@ -337,6 +337,7 @@ const discovery::TraceAnalysis& Shard::analyze(ShardWorkspace& workspace, const 
 void Shard::count(ShardWorkspace& workspace, const model::TraceId& id, const discovery::TraceAnalysis& analysis, bool add,
                   const std::optional<model::FlowId>& flow_then) {
   const discovery::TraceClass kind = class_of(analysis);
+  if (!add) workspace.book.fold_aliases();
   for (const discovery::FlowMatch& match : analysis.flows) {
     if (add) {
       workspace.book.add(id, kind, match);

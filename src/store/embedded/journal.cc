@@ -184,6 +184,12 @@ void Journal::drop_before(JournalPosition position) {
     }
     remove_file(path_of(number));
   }
+  // Nothing came since the last call: an idle server keeps no spare files.
+  if (position == last_needed_) {
+    for (const std::string& spare : spare_) remove_file(spare);
+    spare_.clear();
+  }
+  last_needed_ = position;
 }
 
 uint64_t Journal::bytes_on_disk() const {

@@ -55,7 +55,8 @@ class Journal {
   base::Result<Appended> append(const std::vector<std::string_view>& pieces);
 
   JournalPosition end() const { return end_; }
-  // Files wholly before `position` are no longer needed.
+  // Files wholly before `position` are no longer needed. Called again with the
+  // same position, it gives the spare files back too.
   void drop_before(JournalPosition position);
   uint64_t bytes_on_disk() const;
 
@@ -74,6 +75,7 @@ class Journal {
   mutable std::mutex mutex_;
   std::map<uint64_t, uint64_t> files_;  // number -> size on disk
   std::vector<std::string> spare_;      // files to reuse
+  JournalPosition last_needed_;
 };
 
 }  // namespace testmesh::store

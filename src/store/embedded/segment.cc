@@ -190,21 +190,24 @@ base::Result<std::shared_ptr<const Chunk>> Chunk::parse(std::string_view bytes) 
   if (uint64_t{kChunkHeader} + ids + table + packed != bytes.size()) return corrupt();
   const uint64_t sum = checksum(bytes.substr(kChunkHeader)) ^ checksum(bytes.substr(0, 32));
   if (sum != base::load_fixed<uint64_t>(bytes.data() + 32)) return corrupt();
-  auto chunk = std::make_shared<Chunk>();
-  chunk->ids_ = bytes.substr(kChunkHeader, ids);
-  chunk->base_ = base::load_fixed<uint64_t>(bytes.data() + 24);
   TRY_ASSIGN(std::string body, decompress(bytes.substr(kChunkHeader + ids + table), raw));
-  chunk->body_ = std::make_shared<const std::string>(std::move(body));
-  TRY(chunk->index(bytes.substr(kChunkHeader + ids, table)));
-  return chunk;
+  return of_parts(std::string(bytes.substr(kChunkHeader, ids)), bytes.substr(kChunkHeader + ids, table), std::move(body),
+                  base::load_fixed<uint64_t>(bytes.data() + 24));
 }
 
 std::shared_ptr<const Chunk> Chunk::from(const ChunkBuilder& builder) {
+  auto chunk = of_parts(builder.ids, builder.table, builder.body, builder.base);
+  CHECK(chunk);
+  return std::move(*chunk);
+}
+
+base::Result<std::shared_ptr<const Chunk>> Chunk::of_parts(std::string ids, std::string_view table, std::string body,
+                                                           base::UnixNanos base) {
   auto chunk = std::make_shared<Chunk>();
-  chunk->ids_ = builder.ids;
-  chunk->base_ = builder.base;
-  chunk->body_ = std::make_shared<const std::string>(builder.body);
-  CHECK(chunk->index(builder.table));
+  chunk->ids_ = std::move(ids);
+  chunk->base_ = base;
+  chunk->body_ = std::make_shared<const std::string>(std::move(body));
+  TRY(chunk->index(table));
   return chunk;
 }
 

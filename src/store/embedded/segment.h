@@ -79,6 +79,8 @@ class Chunk {
  public:
   static base::Result<std::shared_ptr<const Chunk>> parse(std::string_view bytes);  // as written to .rec
   static std::shared_ptr<const Chunk> from(const ChunkBuilder&);
+  static base::Result<std::shared_ptr<const Chunk>> of_parts(std::string ids, std::string_view table, std::string body,
+                                                             base::UnixNanos base);
 
   uint32_t traces() const { return static_cast<uint32_t>(places_.size()); }
   base::Result<Record> record(const encoding::Dictionary&, uint32_t ordinal) const;
