@@ -159,7 +159,13 @@ def run_json(command, limit):
     return json.loads(done.stdout)
 
 
+# Exporters send one request at a time on a connection; about as many as keep
+# the server busy, and no more, so that the latency is the server's.
+CONNECTIONS = {50: 64, 500: 24, 5000: 6}
+
+
 def load(server, label, seconds, **options):
+    options = {"connections": CONNECTIONS[options["spans_per_request"]], "depth": 1} | options
     command = [LOAD, "--endpoint", server.otlp_url, "--seconds", seconds, "--output", "json"]
     for name, value in options.items():
         command.append("--" + name.replace("_", "-"))

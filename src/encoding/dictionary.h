@@ -110,6 +110,10 @@ class Dictionary {
   bool values_full(uint32_t key) const;
   bool templates_full() const;
   const DictionaryLimits& limits() const { return limits_; }
+  // Soon rows will have to spell things out: time for a new partition.
+  bool crowded() const {
+    return shapes_.size() > limits_.shapes / 8 * 7 || resources_.size() > limits_.resources / 8 * 7;
+  }
 
   // ---- find or add; thread-safe. kNone: not there and the table is full.
   uint32_t intern_resource(std::string_view message, std::string_view schema_url);

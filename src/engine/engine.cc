@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 constexpr size_t kMaxCommitBytes = 8 << 20;
 constexpr size_t kMaxShardQueueBytes = 48u << 20;  // the committer waits past it: acks slow down, nothing is refused yet
 constexpr size_t kEncodersPerThread = 32;
+constexpr base::UnixNanos kCrowdedAge = 300'000'000'000;  // partitions are not ended more often for their dictionary's sake
 constexpr std::string_view kPartitionPrefix = "partition/";
 constexpr std::string_view kShardCountKey = "engine/shards";
 
@@ -248,7 +249,9 @@ base::Result<std::shared_ptr<store::Partition>> Engine::partition_for(Workspace&
     const base::UnixNanos age = now > workspace.current->created ? now - workspace.current->created : 0;
     const auto limit = static_cast<base::UnixNanos>(std::chrono::nanoseconds(options_.partition_age).count());
     const auto hour = static_cast<base::UnixNanos>(std::chrono::nanoseconds(1h).count());
-    if (age < limit && (age < hour || workspace.current->spans.load() < options_.partition_spans)) return workspace.current;
+    const bool full = age >= hour && workspace.current->spans.load() >= options_.partition_spans;
+    const bool crowded = age >= kCrowdedAge && workspace.current->dictionary.crowded();
+    if (age < limit && !full && !crowded) return workspace.current;
   }
   uint32_t id;
   {

@@ -1,5 +1,7 @@
 #include "transport/http/server.h"
 
+#include <pthread.h>
+
 #include <netdb.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
@@ -290,7 +292,10 @@ void Server::start() {
                [impl = impl_.get(), raw = listener.get()] { impl->accept_next(*raw); });
   }
   for (const auto& loop : impl_->loops) {
-    impl_->threads.emplace_back([loop] { loop->run(); });
+    impl_->threads.emplace_back([loop] {
+      pthread_setname_np(pthread_self(), "http");
+      loop->run();
+    });
   }
 }
 
