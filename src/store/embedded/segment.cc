@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstring>
 
@@ -27,6 +28,10 @@ constexpr size_t kDirectoryLine = 20;
 constexpr uint32_t kOrdinalBits = 12;
 constexpr size_t kFilterBitsPerTrace = 12;
 constexpr size_t kFilterBlock = 64;  // bytes: one cache line
+constexpr size_t kIdsHead = 48;      // bytes before the filter in .ids
+constexpr size_t kMaxFilterMemory = 64u << 20;
+
+std::atomic<size_t> filter_memory{0};  // bytes of filters held by open segments
 
 uint64_t checksum(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
@@ -57,19 +62,19 @@ base::Result<std::string> decompress(std::string_view bytes, size_t size) {
   return out;
 }
 
+size_t filter_place(size_t filter_bytes, uint64_t hash) {
+  return ((hash >> 32) * (filter_bytes / kFilterBlock) >> 32) * kFilterBlock;
+}
+
 void put_filter(std::string& filter, uint64_t hash) {
-  const size_t blocks = filter.size() / kFilterBlock;
-  char* block = filter.data() + ((hash >> 32) * blocks >> 32) * kFilterBlock;
+  char* block = filter.data() + filter_place(filter.size(), hash);
   for (int probe = 0; probe < 6; ++probe) {
     const uint32_t bit = hash >> (9 * probe) & 511;
     block[bit / 8] = static_cast<char>(block[bit / 8] | 1 << (bit % 8));
   }
 }
 
-bool may_contain(std::string_view filter, uint64_t hash) {
-  const size_t blocks = filter.size() / kFilterBlock;
-  if (blocks == 0) return false;
-  const char* block = filter.data() + ((hash >> 32) * blocks >> 32) * kFilterBlock;
+bool may_contain(const char* block, uint64_t hash) {
   for (int probe = 0; probe < 6; ++probe) {
     const uint32_t bit = hash >> (9 * probe) & 511;
     if (!(block[bit / 8] >> (bit % 8) & 1)) return false;
@@ -484,8 +489,7 @@ base::Result<std::shared_ptr<const Segment>> Segment::open(const std::string& di
   TRY_ASSIGN(segment->records_, File::open(segment_path(directory, shard, number, ".rec"), File::Mode::kRead));
   TRY_ASSIGN(segment->ids_, File::open(segment_path(directory, shard, number, ".ids"), File::Mode::kRead));
   TRY_ASSIGN(segment->lines_, File::open(segment_path(directory, shard, number, ".sum"), File::Mode::kRead));
-  constexpr size_t kHead = 48;
-  TRY_ASSIGN(const std::string head, segment->ids_.read_at(0, kHead));
+  TRY_ASSIGN(const std::string head, segment->ids_.read_at(0, kIdsHead));
   base::ByteReader reader(head);
   const bool known = reader.fixed<uint32_t>() == kIdsMagic;
   segment->traces_ = reader.fixed<uint32_t>();
@@ -496,12 +500,16 @@ base::Result<std::shared_ptr<const Segment>> Segment::open(const std::string& di
   const auto filter = reader.fixed<uint32_t>();
   const auto sum = reader.fixed<uint64_t>();
   TRY_ASSIGN(const uint64_t file_size, segment->ids_.size());
-  segment->directory_offset_ = uint64_t{kHead} + filter + uint64_t{offsets} * 12;
+  segment->directory_offset_ = uint64_t{kIdsHead} + filter + uint64_t{offsets} * 12;
   const auto corrupt = [&] { return base::fail(base::ErrorCode::kCorrupt, segment->ids_.path() + " does not read back"); };
   if (!known || segment->directory_offset_ + uint64_t{segment->traces_} * kDirectoryLine != file_size) return corrupt();
-  TRY_ASSIGN(const std::string index, segment->ids_.read_at(kHead, filter + size_t{offsets} * 12));
-  if ((checksum(index) ^ checksum(std::string_view(head).substr(0, kHead - 8))) != sum) return corrupt();
-  segment->filter_ = index.substr(0, filter);
+  TRY_ASSIGN(const std::string index, segment->ids_.read_at(kIdsHead, filter + size_t{offsets} * 12));
+  if ((checksum(index) ^ checksum(std::string_view(head).substr(0, kIdsHead - 8))) != sum) return corrupt();
+  segment->filter_bytes_ = filter;
+  if (filter_memory.fetch_add(filter) + filter <= kMaxFilterMemory)
+    segment->filter_ = index.substr(0, filter);
+  else
+    filter_memory.fetch_sub(filter);
   for (uint32_t i = 0; i < offsets; ++i)
     segment->chunk_offsets_.push_back(base::load_fixed<uint64_t>(index.data() + filter + size_t{i} * 8));
   for (uint32_t i = 0; i < offsets; ++i)
@@ -516,9 +524,22 @@ base::Result<std::shared_ptr<const Segment>> Segment::open(const std::string& di
   return segment;
 }
 
+Segment::~Segment() { filter_memory.fetch_sub(filter_.size()); }
+
+base::Result<bool> Segment::may_hold(const model::TraceId& id) const {
+  if (filter_bytes_ == 0) return false;
+  const uint64_t hash = filter_hash(id);
+  const size_t place = filter_place(filter_bytes_, hash);
+  if (!filter_.empty()) return may_contain(filter_.data() + place, hash);
+  char block[kFilterBlock];
+  TRY(ids_.read_into(kIdsHead + place, block));
+  return may_contain(block, hash);
+}
+
 base::Result<std::vector<Segment::Place>> Segment::find(const model::TraceId& id) const {
   std::vector<Place> places;
-  if (!may_contain(filter_, filter_hash(id))) return places;
+  TRY_ASSIGN(const bool may, may_hold(id));
+  if (!may) return places;
   // Ids are random: where one would stand is known to within a page or two.
   constexpr uint32_t kWindow = 128;
   uint64_t head;

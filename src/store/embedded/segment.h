@@ -106,6 +106,10 @@ inline constexpr uint64_t kMaxSegmentBytes = 256ull << 20;
 // A sealed segment. Thread-safe, immutable.
 class Segment {
  public:
+  Segment() = default;
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+  ~Segment();
   static base::Result<std::shared_ptr<const Segment>> open(const std::string& directory, uint32_t shard, uint32_t number);
 
   uint32_t traces() const { return traces_; }
@@ -127,8 +131,12 @@ class Segment {
 
  private:
   base::Result<std::string> line_block(size_t block) const;
+  base::Result<bool> may_hold(const model::TraceId&) const;
   File records_, ids_, lines_;
+  // In memory while all filters together stay within their budget; else a
+  // block of it is read when asked.
   std::string filter_;
+  uint32_t filter_bytes_ = 0;
   std::vector<uint64_t> chunk_offsets_;  // one more than chunks
   std::vector<uint32_t> first_lines_;    // of each chunk, and the number of lines
   std::vector<uint64_t> block_offsets_;  // of .sum
