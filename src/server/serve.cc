@@ -18,7 +18,7 @@
 #include "otlp/convert.h"
 #include "server/metrics.h"
 #include "server/options.h"
-#include "store/embedded/document_store.h"
+#include "store/documents/document_store.h"
 #include "store/workspace_registry.h"
 #include "transport/http/server.h"
 
