@@ -182,8 +182,9 @@ class DirectoryImport final : public cli::ImportTarget {
   }
   base::Result<void> finish() override {
     storage_.engine->wait_until_taken();
+    const auto state = storage_.engine->ready();  // before stop(), which makes every engine say no
     storage_.engine->stop();
-    return storage_.engine->ready();
+    return state;
   }
 
  private:
