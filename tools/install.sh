@@ -12,7 +12,7 @@ started=$SECONDS
 
 compilers="build-essential cmake ninja-build pkg-config ccache clang-19 clang-tidy-19 clang-format-19
   lld-19 llvm-19 libclang-rt-19-dev python3"
-libraries="libboost1.81-dev libprotozero-dev libsimdjson-dev nlohmann-json3-dev libyaml-cpp-dev
+libraries="libboost1.81-dev libsimdjson-dev nlohmann-json3-dev libyaml-cpp-dev
   librocksdb-dev libzstd-dev libdeflate-dev libssl-dev libfmt-dev libspdlog-dev libcli11-dev
   libxxhash-dev prometheus-cpp-dev zlib1g-dev"
 test_libraries="libprotobuf-dev protobuf-compiler libgtest-dev libgmock-dev libbenchmark-dev"

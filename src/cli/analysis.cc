@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "discovery/flow_catalog.h"
 #include "discovery/name_tries.h"
@@ -48,6 +49,7 @@ struct Analysis::Impl {
     // not come from a hash table or from the order of files.
     std::vector<Trace*> ordered;
     for (auto& [id, trace] : traces) {
+      drop_repeats(trace);
       std::ranges::sort(trace, [](const model::Span& a, const model::Span& b) {
         return std::tie(a.start, a.span_id, a.end, a.name) < std::tie(b.start, b.span_id, b.end, b.name);
       });
@@ -61,13 +63,19 @@ struct Analysis::Impl {
     traces.clear();
   }
 
+  // Of several spans with one id the first read counts, as in a server the first stored does.
+  void drop_repeats(Trace& trace) {
+    std::unordered_set<model::SpanId> seen;
+    counts.duplicate_spans +=
+        std::erase_if(trace, [&](const model::Span& span) { return !seen.insert(span.span_id).second; });
+  }
+
   void count(const Trace& trace) {
     const auto inputs = inputs_of(trace);
     const discovery::TraceAnalysis& found =
         analyzer.analyze(inputs, [&](uint32_t i) { return url_of(trace[i]); });
     ++counts.traces;
-    counts.spans += trace.size() - found.duplicates;
-    counts.duplicate_spans += found.duplicates;
+    counts.spans += trace.size();
     counts.cycles_cut += found.cycles_cut;
     ++(found.test ? counts.test : found.partial ? counts.partial : counts.whole);
     const auto kind = found.test      ? discovery::TraceClass::kTest

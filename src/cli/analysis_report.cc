@@ -138,15 +138,15 @@ void html_nodes(std::ostream& out, const discovery::FlowDetail& detail) {
 
 void print_analysis_table(std::ostream& out, const Analysis& analysis, unsigned width) {
   const auto flows = analysis.flows();
-  Table table({{"NAME", Align::kLeft, 12},
-               {"ENV"},
+  Table table({{"NAME", Align::kLeft, 24},
+               {"ENV", Align::kLeft, 6, 4},
                {"TRACES", Align::kRight, 6},
-               {"TESTS", Align::kRight, 5},
-               {"ERRORS", Align::kRight, 6},
-               {"AVG", Align::kRight, 7},
-               {"P95", Align::kRight, 7},
-               {"RISK", Align::kRight, 5},
-               {"PATH", Align::kLeft, 8}});
+               {"TESTS", Align::kRight, 5, 6},
+               {"ERRORS", Align::kRight, 6, 1},
+               {"AVG", Align::kRight, 7, 5},
+               {"P95", Align::kRight, 7, 2},
+               {"RISK", Align::kRight, 5, 3},
+               {"PATH", Align::kLeft, 24, 7}});
   for (const discovery::FlowDetail& detail : flows) {
     const discovery::FlowSummary& flow = detail.summary;
     table.add({flow.name, flow.flow->family.environment, std::to_string(flow.occurrence_count),

@@ -187,6 +187,26 @@ TEST_F(Cli, WrongUsageIsTwo) {
   }
 }
 
+TEST_F(Cli, SaysWhichCommandsThereAre) {
+  EXPECT_EQ(run({"flows", "lst"}).err, "testmesh flows: there is no command 'lst'. There is: list show traces histogram\n");
+  EXPECT_THAT(run({"flow"}).err, AllOf(HasSubstr("no command 'flow'"), HasSubstr(" flows ")));
+  EXPECT_THAT(run({}).err, HasSubstr("Usage: testmesh"));
+  EXPECT_THAT(run({"flows"}).err, HasSubstr("histogram"));
+}
+
+TEST_F(Cli, AFlagSaysMoreThanTheEnvironment) {
+  ASSERT_EQ(setenv("TESTMESH_SERVER", "http://127.0.0.1:1", 1), 0);
+  ASSERT_EQ(setenv("TESTMESH_WORKSPACE", "00000000-0000-4000-8000-0000000000ff", 1), 0);
+  const Outcome flag = run_here({"flows", "list", "--workspace", "00000000-0000-4000-8000-000000000001"});
+  const Outcome workspace = run_here({"flows", "list"});
+  const Outcome environment = run({"flows", "list"});
+  unsetenv("TESTMESH_SERVER");
+  unsetenv("TESTMESH_WORKSPACE");
+  EXPECT_EQ(flag.code, 0) << flag.err;
+  EXPECT_THAT(workspace.err, HasSubstr("There is no workspace 00000000-0000-4000-8000-0000000000ff"));
+  EXPECT_THAT(environment.err, HasSubstr("Cannot reach http://127.0.0.1:1"));
+}
+
 TEST_F(Cli, SaysWhatToDoWhenThereIsNoServer) {
   server.stop();
   const Outcome result = run_here({"flows", "list"});
@@ -239,7 +259,7 @@ TEST_F(Cli, ListsFlowsAndTraces) {
   store.details.push_back(detail);
   const Outcome list = run_here({"flows", "list"});
   EXPECT_EQ(list.code, 0) << list.err;
-  EXPECT_THAT(list.out, AllOf(HasSubstr("shop -> GET /items"), HasSubstr("50.0 %"), HasSubstr("1 of 1 flows"),
+  EXPECT_THAT(list.out, AllOf(HasSubstr("shop -> GET /items"), HasSubstr("50.0 %"), HasSubstr("1 of 1 flow;"),
                               Not(HasSubstr("\x1b"))));
   std::istringstream narrow(run_here({"flows", "list"}, 120).out);
   EXPECT_EQ(json::parse(run_here({"flows", "list", "--output", "json"}).out)["total"], 1);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <ostream>
 
 #include "cli/table.h"
@@ -18,12 +19,21 @@ void add_output_option(CLI::App& command, Program& program) {
 }
 
 void add_server_options(CLI::App& command, Program& program) {
-  command.add_option("--server", program.common.server, "Address of the server")
-      ->envname("TESTMESH_SERVER")
+  // Not CLI11's envname(): it lets the environment of every command's option
+  // write these, also over what the command that runs was given.
+  command.add_option("--server", program.common.server, "Address of the server (or TESTMESH_SERVER)")
       ->capture_default_str();
-  command.add_option("--workspace", program.common.workspace, "Id of the workspace")
-      ->envname("TESTMESH_WORKSPACE")
+  command.add_option("--workspace", program.common.workspace, "Id of the workspace (or TESTMESH_WORKSPACE)")
       ->capture_default_str();
+}
+
+void read_environment(Common& common) {
+  const auto set = [](std::string& to, const char* name) {
+    const char* value = std::getenv(name);
+    if (value && *value) to = value;
+  };
+  set(common.server, "TESTMESH_SERVER");
+  set(common.workspace, "TESTMESH_WORKSPACE");
 }
 
 Result<Remote> connect(Program& program) {
@@ -89,13 +99,13 @@ Result<Json> collect(Remote& remote, const std::string& path,
 
 void print_traces(Program& program, const Json& page) {
   Table table({{"TRACE", Align::kLeft, 32},
-               {"START"},
-               {"SERVICE"},
-               {"OPERATION"},
+               {"START (UTC)", Align::kLeft, 19, 1},
+               {"SERVICE", Align::kLeft, 10, 4},
+               {"OPERATION", Align::kLeft, 12},
                {"DURATION", Align::kRight, 8},
-               {"SPANS", Align::kRight, 5},
-               {"ERRORS", Align::kRight, 6},
-               {"STATE"}});
+               {"SPANS", Align::kRight, 5, 3},
+               {"ERRORS", Align::kRight, 6, 2},
+               {"STATE", Align::kLeft, 8, 5}});
   for (const Json& trace : page["traces"]) {
     const bool complete = trace.value("complete", false);
     const bool partial = trace.value("partial", false);
@@ -110,8 +120,8 @@ void print_traces(Program& program, const Json& page) {
   }
   table.print(program.terminal.out, program.terminal.width);
   const bool at_least = page.value("total_is_lower_bound", false);
-  program.terminal.out << fmt::format("\n{} of {}{} traces\n", page["traces"].size(),
-                                      at_least ? "at least " : "", count_at(page, "total"));
+  program.terminal.out << fmt::format("\n{} of {}{}\n", page["traces"].size(), at_least ? "at least " : "",
+                                      counted(number_at(page, "total"), "trace"));
 }
 
 }  // namespace testmesh::cli

@@ -30,7 +30,9 @@ struct Program {
 // --output; and --server, --workspace for those that speak to a server.
 void add_output_option(CLI::App&, Program&);
 void add_server_options(CLI::App&, Program&);
-// The server and workspace of the options, or of the environment.
+// What the environment says of these; a flag says more.
+void read_environment(Common&);
+// The server and workspace of the options.
 base::Result<Remote> connect(Program&);
 
 void print_json(Program&, const Json&);

@@ -38,15 +38,15 @@ Result<void> list(Program& program, const Options& options) {
     return {};
   }
   Table table({{"FLOW", Align::kLeft, 36},
-               {"NAME", Align::kLeft, 12},
-               {"ENV"},
-               {"TRACES", Align::kRight, 6},
-               {"TESTS", Align::kRight, 5},
-               {"ERRORS", Align::kRight, 6},
-               {"AVG", Align::kRight, 7},
-               {"P95", Align::kRight, 7},
-               {"RISK", Align::kRight, 5},
-               {"PATH", Align::kLeft, 8}});
+               {"NAME", Align::kLeft, 20},
+               {"ENV", Align::kLeft, 6, 5},
+               {"TRACES", Align::kRight, 6, 2},
+               {"TESTS", Align::kRight, 5, 8},
+               {"ERRORS", Align::kRight, 6, 1},
+               {"AVG", Align::kRight, 7, 6},
+               {"P95", Align::kRight, 7, 3},
+               {"RISK", Align::kRight, 5, 4},
+               {"PATH", Align::kLeft, 24, 7}});
   for (const Json& flow : page["flows"])
     table.add({text_at(flow, "id"), text_at(flow, "name"), text_at(flow, "environment"),
                count_at(flow, "occurrence_count"), count_at(flow, "test_count"),
@@ -54,8 +54,9 @@ Result<void> list(Program& program, const Options& options) {
                duration_text(number_at(flow, "p95_duration_ms")),
                fmt::format("{:.3f}", number_at(flow, "risk_score")), text_at(flow, "path_string")});
   table.print(program.terminal.out, program.terminal.width);
-  program.terminal.out << fmt::format("\n{} of {} flows; {} partial traces\n", page["flows"].size(),
-                                      count_at(page, "total"), count_at(page, "partial_traces"));
+  program.terminal.out << fmt::format("\n{} of {}; {}\n", page["flows"].size(),
+                                      counted(number_at(page, "total"), "flow"),
+                                      counted(number_at(page, "partial_traces"), "partial trace"));
   return {};
 }
 
@@ -74,9 +75,11 @@ Result<void> show(Program& program, const Options& options) {
   line("Flow", text_at(flow, "id"));
   line("Name", text_at(flow, "name"));
   if (!text_at(flow, "environment").empty()) line("Environment", text_at(flow, "environment"));
-  line("Path", text_at(flow, "path_string"));
+  constexpr size_t kIndent = 13, kLeastColumns = 30;
+  const size_t room = program.terminal.width == 0 ? 0 : std::max<size_t>(program.terminal.width, kIndent + kLeastColumns) - kIndent;
+  out << fmt::format("{:<13}{}\n", "Path", wrap(printable(text_at(flow, "path_string")), "->", room, kIndent));
   line("Fingerprint", text_at(flow, "fingerprint"));
-  line("Traces", fmt::format("{} (and {} of tests), {} failed", count_at(flow, "occurrence_count"),
+  line("Traces", fmt::format("{} (and {} of tests), {} with an error", count_at(flow, "occurrence_count"),
                              count_at(flow, "test_count"), percent_text(number_at(flow, "error_rate"))));
   line("Duration",
        fmt::format("{} on average, 95 % within {}", duration_text(number_at(flow, "avg_duration_ms")),
@@ -88,16 +91,17 @@ Result<void> show(Program& program, const Options& options) {
   line("Seen", short_time(text_at(flow, "first_seen_at")) + " to " +
                    short_time(text_at(flow, "last_seen_at")) + " UTC");
   out << '\n';
-  Table nodes({{"TYPE"},
-               {"IDENTIFIER", Align::kLeft, 10},
-               {"SERVICE"},
-               {"CALLS", Align::kRight, 5},
-               {"MAX", Align::kRight, 3},
-               {"RETRIES", Align::kRight, 7},
-               {"SELF P50", Align::kRight, 8},
-               {"P50", Align::kRight, 7},
-               {"P95", Align::kRight, 7},
-               {"ERRORS", Align::kRight, 6}});
+  out << "What it goes through, in this order (calls are per trace, self is time not spent in calls)\n";
+  Table nodes({{"TYPE", Align::kLeft, 12},
+               {"IDENTIFIER", Align::kLeft, 14},
+               {"SERVICE", Align::kLeft, 10, 1},
+               {"CALLS", Align::kRight, 5, 3},
+               {"MAX", Align::kRight, 3, 7},
+               {"RETRIES", Align::kRight, 7, 8},
+               {"SELF P50", Align::kRight, 8, 6},
+               {"P50", Align::kRight, 7, 5},
+               {"P95", Align::kRight, 7, 4},
+               {"ERRORS", Align::kRight, 6, 2}});
   for (const Json& node : flow.value("nodes", Json::array())) {
     const Json calls = node.value("calls_per_trace", Json::object());
     nodes.add({text_at(node, "type"), text_at(node, "identifier"), text_at(node, "service"),
@@ -109,7 +113,7 @@ Result<void> show(Program& program, const Options& options) {
   }
   nodes.print(out, program.terminal.width);
   const Json samples = flow.value("sample_trace_ids", Json::array());
-  if (!samples.empty()) out << "\nSample traces\n";
+  if (!samples.empty()) out << "\nSample traces (testmesh traces show ID)\n";
   for (const Json& sample : samples)
     out << printable(text_at(sample, "trace_id")) << "  " << printable(text_at(sample, "why")) << '\n';
   return {};

@@ -5,7 +5,6 @@
 #include <charconv>
 #include <chrono>
 #include <ostream>
-#include <protozero/pbf_reader.hpp>
 #include <thread>
 
 #include "cli/commands.h"
@@ -136,13 +135,13 @@ Result<void> run(Program& program, const Options& options) {
   Progress progress(program.terminal);
   Json files = Json::array();
   Counts total;
-  Table table({{"FILE", Align::kLeft, 12},
-               {"FORMAT"},
-               {"SENT", Align::kRight},
+  Table table({{"FILE", Align::kLeft, 16, 0, true},
+               {"FORMAT", Align::kLeft, 12, 3},
+               {"SENT", Align::kRight, 4, 2},
                {"ACCEPTED", Align::kRight, 8},
                {"REJECTED", Align::kRight, 8},
-               {"SKIPPED", Align::kRight, 7},
-               {"", Align::kLeft, 0}});
+               {"SKIPPED", Align::kRight, 7, 4},
+               {"", Align::kLeft, 16, 1}});
   base::Error error;
   bool failed = false;
   for (const std::string& file : options.files) {

@@ -28,7 +28,7 @@ class Progress {
     std::string bar;
     for (unsigned i = 0; i < kBarColumns; ++i) bar += i < share * kBarColumns ? "█" : "░";
     terminal_.err << fmt::format("\r\x1b[K{} {:3.0f} % {} {} spans", bar, share * 100,
-                                 cut(printable(file), 30), spans)
+                                 cut_front(printable(file), 30), spans)
                   << std::flush;
   }
   void clear() {

@@ -1,6 +1,6 @@
 #include "cli/otlp_response.h"
 
-#include <protozero/pbf_reader.hpp>
+#include "otlp/wire.h"
 
 namespace testmesh::cli {
 namespace {
@@ -10,54 +10,64 @@ constexpr uint32_t kResourceSpans = 1, kScopeSpans = 2, kSpans = 2;
 constexpr uint32_t kPartialSuccess = 1, kRejectedSpans = 1, kErrorMessage = 2;
 constexpr uint32_t kStatusMessage = 2;
 
-constexpr auto kMessage = protozero::pbf_wire_type::length_delimited;
-constexpr auto kVarint = protozero::pbf_wire_type::varint;
+using otlp::WireReaderView;
 
-protozero::pbf_reader reader_of(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+constexpr uint32_t message_field(uint32_t number) { return otlp::field(number, otlp::WireType::kBytes); }
+
+// Calls `visit` with each message that field `number` holds; false: malformed.
+template <typename Visit>
+bool each(std::string_view bytes, uint32_t number, const Visit& visit) {
+  WireReaderView reader(bytes);
+  bool fine = true;
+  while (reader.next()) {
+    if (reader.tag() == message_field(number))
+      fine &= visit(reader.bytes());
+    else
+      reader.skip(otlp::kMaxMessageDepth);
+  }
+  return fine && !reader.failed();
+}
 
 }  // namespace
 
-uint64_t count_spans(std::string_view request) try {
+uint64_t count_spans(std::string_view request) {
   uint64_t spans = 0;
-  auto message = reader_of(request);
-  while (message.next(kResourceSpans, kMessage)) {
-    auto resource = message.get_message();
-    while (resource.next(kScopeSpans, kMessage)) {
-      auto scope = resource.get_message();
-      for (; scope.next(kSpans, kMessage); scope.skip()) ++spans;
-    }
-  }
-  return spans;
-} catch (const protozero::exception&) {
-  return 0;
+  const auto count = [&](std::string_view) {
+    ++spans;
+    return true;
+  };
+  const bool fine = each(request, kResourceSpans, [&](std::string_view resource) {
+    return each(resource, kScopeSpans, [&](std::string_view scope) { return each(scope, kSpans, count); });
+  });
+  return fine ? spans : 0;
 }
 
-base::Result<ImportTarget::Outcome> parse_export_response(std::string_view response) try {
+base::Result<ImportTarget::Outcome> parse_export_response(std::string_view response) {
   ImportTarget::Outcome outcome;
-  auto message = reader_of(response);
-  while (message.next(kPartialSuccess, kMessage)) {
-    auto partial = message.get_message();
-    while (partial.next()) {
-      if (partial.tag_and_type() == protozero::tag_and_type(kRejectedSpans, kVarint))
-        outcome.rejected = partial.get_uint64();
-      else if (partial.tag_and_type() == protozero::tag_and_type(kErrorMessage, kMessage))
-        outcome.message = partial.get_string();
+  const bool fine = each(response, kPartialSuccess, [&](std::string_view partial) {
+    WireReaderView reader(partial);
+    while (reader.next()) {
+      if (reader.tag() == otlp::field(kRejectedSpans, otlp::WireType::kVarint))
+        outcome.rejected = reader.varint();
+      else if (reader.tag() == message_field(kErrorMessage))
+        outcome.message = reader.bytes();
       else
-        partial.skip();
+        reader.skip(otlp::kMaxMessageDepth);
     }
-  }
-  return outcome;
-} catch (const protozero::exception&) {
+    return !reader.failed();
+  });
+  if (fine) return outcome;
   return base::fail(base::ErrorCode::kInternal,
                     "The answer to the spans is no OTLP response; is it a testmesh server?");
 }
 
-std::string status_message(std::string_view response) try {
-  auto message = reader_of(response);
-  while (message.next(kStatusMessage, kMessage)) return message.get_string();
-  return "it gave no reason";
-} catch (const protozero::exception&) {
-  return "its answer is no OTLP; is it a testmesh server?";
+std::string status_message(std::string_view response) {
+  std::string message = "it gave no reason";
+  const bool fine = each(response, kStatusMessage, [&](std::string_view text) {
+    message = text;
+    return true;
+  });
+  return fine ? message : "its answer is no OTLP; is it a testmesh server?";
 }
 
 }  // namespace testmesh::cli

@@ -22,12 +22,33 @@ unsigned terminal_width() {
   return 80;
 }
 
+// The last command named, if it wants another behind it that is not there.
+const CLI::App* group_without_command(const CLI::App& app) {
+  const CLI::App* last = &app;
+  while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
+  return last->get_require_subcommand_min() > 0 ? last : nullptr;
+}
+
+void complain_of_no_command(const CLI::App& group, std::ostream& err) {
+  const std::vector<std::string> rest = group.remaining();
+  const std::string name = group.get_parent() ? "testmesh " + group.get_name() : "testmesh";
+  if (rest.empty()) {
+    err << group.help("testmesh");
+    return;
+  }
+  err << name << ": there is no command '" << printable(rest.front()) << "'. There is:";
+  for (const CLI::App* command : group.get_subcommands([](const CLI::App*) { return true; }))
+    err << ' ' << command->get_name();
+  err << '\n';
+}
+
 int parse_and_run(int argc, const char* const* argv, const Hooks& hooks, Terminal& terminal) {
   CLI::App app{"TestMesh: traces in, discovered flows out.", "testmesh"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "testmesh " + hooks.version);
   app.footer("Each command has its own help: testmesh flows --help");
   Program program{.hooks = hooks, .terminal = terminal, .common = {}, .action = {}};
+  read_environment(program.common);
   app.add_subcommand("serve", "Run the server (testmesh serve --help)");
   add_import(app, program);
   add_analyze(app, program);
@@ -38,6 +59,13 @@ int parse_and_run(int argc, const char* const* argv, const Hooks& hooks, Termina
   add_keys(app, program);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    if (const CLI::App* group = group_without_command(app)) {
+      complain_of_no_command(*group, terminal.err);
+      return kWrongUsage;
+    }
+    app.exit(error, terminal.out, terminal.err);
+    return kWrongUsage;
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error, terminal.out, terminal.err);
     return code == 0 ? kDone : kWrongUsage;

@@ -1,7 +1,6 @@
 #include "cli/table.h"
 
 #include <algorithm>
-#include <numeric>
 #include <ostream>
 
 #include "cli/text.h"
@@ -20,28 +19,44 @@ void Table::add(std::vector<std::string> cells) {
 }
 
 void Table::print(std::ostream& out, unsigned width) const {
-  std::vector<size_t> widths;
+  struct Shown {
+    size_t column, width;
+  };
+  std::vector<Shown> shown;
   for (size_t i = 0; i < columns_.size(); ++i) {
-    size_t widest = width_of(columns_[i].title);
+    size_t widest = 0;
     for (const auto& row : rows_) widest = std::max(widest, width_of(row[i]));
-    widths.push_back(widest);
+    if (width != 0 && widest == 0 && columns_[i].expendable > 0) continue;
+    shown.push_back({i, std::max(widest, width_of(columns_[i].title))});
   }
-  const size_t gaps = kGap * (columns_.size() - 1);
-  while (width != 0 && std::accumulate(widths.begin(), widths.end(), gaps) > width) {
-    size_t widest = columns_.size();
-    for (size_t i = 0; i < columns_.size(); ++i)
-      if (widths[i] > columns_[i].least && (widest == columns_.size() || widths[i] > widths[widest]))
-        widest = i;
-    if (widest == columns_.size()) break;  // narrower than the least of all columns
-    --widths[widest];
+  const auto least_of = [&](const Shown& one) { return std::min(one.width, columns_[one.column].least); };
+  const auto total = [&](const auto& width_of_one) {
+    size_t sum = kGap * (shown.size() - 1);
+    for (const Shown& one : shown) sum += width_of_one(one);
+    return sum;
+  };
+  while (width != 0 && total(least_of) > width) {
+    const auto first =
+        std::ranges::max_element(shown, {}, [&](const Shown& one) { return columns_[one.column].expendable; });
+    if (columns_[first->column].expendable == 0) break;  // narrower than what may not go
+    shown.erase(first);
+  }
+  while (width != 0 && total([](const Shown& one) { return one.width; }) > width) {
+    Shown* widest = nullptr;
+    for (Shown& one : shown)
+      if (one.width > columns_[one.column].least && (!widest || one.width > widest->width)) widest = &one;
+    if (!widest) break;
+    --widest->width;
   }
   const auto print_row = [&](const auto& cell_of) {
     std::string line;
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      if (i != 0) line.append(kGap, ' ');
-      std::string cell = cut(cell_of(i), widths[i]);
-      line += columns_[i].align == Align::kRight ? pad_left(std::move(cell), widths[i])
-                                                 : pad_right(std::move(cell), widths[i]);
+    for (const Shown& one : shown) {
+      const Column& column = columns_[one.column];
+      if (&one != &shown.front()) line.append(kGap, ' ');
+      std::string cell =
+          column.keep_end ? cut_front(cell_of(one.column), one.width) : cut(cell_of(one.column), one.width);
+      line += column.align == Align::kRight ? pad_left(std::move(cell), one.width)
+                                            : pad_right(std::move(cell), one.width);
     }
     while (!line.empty() && line.back() == ' ') line.pop_back();
     out << line << '\n';

@@ -14,6 +14,10 @@ struct Column {
   std::string title;
   Align align = Align::kLeft;
   size_t least = 4;  // never cut below; the widest column is cut first
+  // Left out on a terminal that is too narrow for the least of all columns, the
+  // highest first, and where no row has anything in it; 0: never.
+  unsigned expendable = 0;
+  bool keep_end = false;  // what is cut is the front, as of paths of files
 };
 
 class Table {

@@ -92,6 +92,41 @@ std::string cut(std::string_view text, size_t columns) {
   return out + "…";
 }
 
+std::string cut_front(std::string_view text, size_t columns) {
+  size_t width = width_of(text);
+  if (width <= columns) return std::string(text);
+  if (columns == 0) return {};
+  while (width > columns - 1) {
+    const Character next = first_character(text);
+    width -= next.bytes == 0 ? 1 : columns_of(next.code);
+    text.remove_prefix(std::max<size_t>(next.bytes, 1));
+  }
+  return "…" + std::string(text);
+}
+
+std::string wrap(std::string_view text, std::string_view separator, size_t columns, size_t indent) {
+  std::string out;
+  size_t used = 0;
+  while (!text.empty()) {
+    const size_t at = text.find(separator);
+    const size_t end = at == std::string_view::npos ? text.size() : at + separator.size();
+    const std::string_view piece = text.substr(0, end);
+    const size_t width = width_of(piece);
+    if (columns != 0 && used != 0 && used + width > columns) {
+      out += '\n' + std::string(indent, ' ');
+      used = 0;
+    }
+    out += piece;
+    used += width;
+    text.remove_prefix(end);
+  }
+  return out;
+}
+
+std::string counted(double count, std::string_view noun) {
+  return fmt::format("{:.0f} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 std::string pad_right(std::string text, size_t columns) {
   const size_t width = width_of(text);
   if (width < columns) text.append(columns - width, ' ');
@@ -117,6 +152,7 @@ std::string duration_text(double milliseconds) {
 std::string percent_text(double share) {
   const double percent = share * 100;
   if (percent == 0) return "0 %";
+  if (percent == 100) return "100 %";
   if (percent < 0.995) return fmt::format("{:.2f} %", percent);
   return fmt::format("{:.1f} %", percent);
 }

@@ -15,10 +15,17 @@ size_t width_of(std::string_view text);
 
 // Cut to at most `columns`, the last of them `…` when something was cut.
 std::string cut(std::string_view text, size_t columns);
+// The same, with the front cut off.
+std::string cut_front(std::string_view text, size_t columns);
+// `text` on lines of at most `columns` (0: one line), broken behind `separator`
+// where that is possible; each line but the first starts with `indent` blanks,
+// for which, as for the first, there is room beside `columns`.
+std::string wrap(std::string_view text, std::string_view separator, size_t columns, size_t indent);
 std::string pad_right(std::string text, size_t columns);
 std::string pad_left(std::string text, size_t columns);
 
 std::string duration_text(double milliseconds);  // "412 µs", "3.4 ms", "12.1 s", "2 min 3 s"
-std::string percent_text(double share);          // "0 %", "0.04 %", "12.5 %"
+std::string counted(double count, std::string_view noun);  // "1 error", "2 errors"
+std::string percent_text(double share);          // "0 %", "0.04 %", "12.5 %", "100 %"
 
 }  // namespace testmesh::cli

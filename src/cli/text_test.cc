@@ -59,5 +59,41 @@ TEST(Table, FitsTheTerminal) {
             "b\uFFFD[2J              3\n");
 }
 
+TEST(Table, LeavesOutWhatIsExpendable) {
+  Table table({{"ID", Align::kLeft, 8}, {"NOTE", Align::kLeft, 6, 1}, {"COUNT", Align::kRight, 5, 2}, {"ENV", Align::kLeft, 3, 3}});
+  table.add({"12345678", "a note", "12", ""});
+  const auto at = [&](unsigned width) {
+    std::ostringstream out;
+    table.print(out, width);
+    return out.str();
+  };
+  EXPECT_EQ(at(0), "ID        NOTE    COUNT  ENV\n12345678  a note     12\n");
+  EXPECT_EQ(at(80), "ID        NOTE    COUNT\n12345678  a note     12\n");  // nothing in ENV
+  EXPECT_EQ(at(22), "ID        NOTE\n12345678  a note\n");
+  EXPECT_EQ(at(10), "ID\n12345678\n");
+  EXPECT_EQ(at(4), "ID\n12345678\n");  // an id that is cut is no use
+}
+
+TEST(Table, CutsTheFrontOfPaths) {
+  Table table({{"FILE", Align::kLeft, 8, 0, true}});
+  table.add({"/a/long/path/to/traces.json"});
+  std::ostringstream out;
+  table.print(out, 12);
+  EXPECT_EQ(out.str(), "FILE\n…traces.json\n");
+}
+
+TEST(Text, WrapsBehindTheSeparator) {
+  EXPECT_EQ(wrap("a:1->b:2->c:3", "->", 0, 2), "a:1->b:2->c:3");
+  EXPECT_EQ(wrap("a:1->b:2->c:3", "->", 10, 2), "a:1->b:2->\n  c:3");
+  EXPECT_EQ(wrap("a-very-long-one->b", "->", 4, 1), "a-very-long-one->\n b");
+  EXPECT_EQ(wrap("", "->", 4, 1), "");
+}
+
+TEST(Text, Counts) {
+  EXPECT_EQ(counted(1, "error"), "1 error");
+  EXPECT_EQ(counted(0, "error"), "0 errors");
+  EXPECT_EQ(percent_text(1), "100 %");
+}
+
 }  // namespace
 }  // namespace testmesh::cli

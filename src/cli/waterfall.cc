@@ -97,6 +97,7 @@ void print_waterfall(std::ostream& out, const Json& trace, unsigned width) {
   for (const Row& row : rows)
     out << pad_right(cut(row.label, labels), labels) << ' ' << pad_left(row.duration, kDurationColumns) << ' '
         << bar_of(row, begin, end, bars) << '\n';
+  out << "\n█ on the critical path: what the trace waited for   ░ beside it   ! status error\n";
 }
 
 }  // namespace testmesh::cli

@@ -18,7 +18,7 @@
 #include "otlp/convert.h"
 #include "server/metrics.h"
 #include "server/options.h"
-#include "store/embedded/document_store.h"
+#include "store/documents/document_store.h"
 #include "store/workspace_registry.h"
 #include "transport/http/server.h"
 
@@ -182,8 +182,9 @@ class DirectoryImport final : public cli::ImportTarget {
   }
   base::Result<void> finish() override {
     storage_.engine->wait_until_taken();
+    const auto state = storage_.engine->ready();  // before stop(), which makes every engine say no
     storage_.engine->stop();
-    return storage_.engine->ready();
+    return state;
   }
 
  private:

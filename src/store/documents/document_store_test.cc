@@ -1,4 +1,4 @@
-#include "store/embedded/document_store.h"
+#include "store/documents/document_store.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "store/embedded/document_store.h"
+#include "store/documents/document_store.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
