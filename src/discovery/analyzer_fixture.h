@@ -56,10 +56,10 @@ class Workspace {
   FlowCatalog catalog;
   TraceAnalyzer analyzer{tries, catalog};
 
-  const TraceAnalysis& analyze(const std::deque<TestSpan>& spans) {
+  const TraceAnalysis& analyze(const std::deque<TestSpan>& test_spans) {
     std::vector<SpanInput> inputs;
     std::vector<std::string> urls;
-    for (const TestSpan& span : spans) {
+    for (const TestSpan& span : test_spans) {
       SpanDescription description;
       description.kind = span.kind;
       description.name = span.span_name;
