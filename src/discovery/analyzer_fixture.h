@@ -154,8 +154,8 @@ class Trace {
 
   struct OwnWorkspace : Workspace {
     std::string analyzer_path() const { return last->flows.front().flow->path; }
-    const TraceAnalysis& analyze(const std::deque<TestSpan>& spans) {
-      return *(last = &Workspace::analyze(spans));
+    const TraceAnalysis& analyze(const std::deque<TestSpan>& test_spans) {
+      return *(last = &Workspace::analyze(test_spans));
     }
     const TraceAnalysis* last = nullptr;
   } workspace;
