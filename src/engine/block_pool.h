@@ -31,7 +31,7 @@ class BlockPool {
     }
     capacity = size_of(kind);
     if (char* block = free_[kind]) {
-      std::memcpy(&free_[kind], block, sizeof block);
+      std::memcpy(&free_[kind], block, sizeof(char*));
       return block;
     }
     if (left_ < capacity) {
@@ -51,7 +51,7 @@ class BlockPool {
       std::free(block);
       return;
     }
-    std::memcpy(block, &free_[kind], sizeof block);
+    std::memcpy(block, &free_[kind], sizeof(char*));
     free_[kind] = block;
   }
 
