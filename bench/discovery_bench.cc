@@ -119,6 +119,31 @@ void interning_known_facts(benchmark::State& state) {
 }
 BENCHMARK(interning_known_facts);
 
+// A server that names no route, every request with an id never seen before:
+// the facts and the path of each trace. 0: ids that are told by their form,
+// 1: words, which the trie turns into a parameter.
+void fresh_path_without_route(benchmark::State& state) {
+  Shop shop;
+  const TraceAnalyzer::UrlOf no_url = [](uint32_t) { return std::string_view(); };
+  const std::string prefix = state.range(0) == 0 ? "/orders/" : "/orders/the-";
+  SpanInput& span = shop.spans.emplace_back();
+  span.id.bytes[0] = 1;
+  span.start = 1001;
+  span.end = 2001;
+  uint64_t next = 1'000'000;
+  std::string path;
+  for (auto _ : state) {
+    path = prefix;
+    path += std::to_string(++next);
+    span.facts = shop.facts(model::SpanKind::kServer, "order-service", "GET",
+                            {{Slot::kHttpRequestMethod, "GET"}, {Slot::kUrlPath, path}});
+    benchmark::DoNotOptimize(&shop.analyzer.analyze(shop.spans, no_url));
+  }
+  state.counters["bytes"] = static_cast<double>(shop.analyzer.memory_bytes());
+  state.counters["epochs"] = static_cast<double>(shop.analyzer.epoch());
+}
+BENCHMARK(fresh_path_without_route)->Arg(0)->Arg(1);
+
 }  // namespace
 }  // namespace testmesh::discovery
 

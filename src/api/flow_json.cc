@@ -20,7 +20,7 @@ void write_flow_fields(JsonWriter& json, const discovery::FlowSummary& summary) 
   json.field("entry_service", flow.family.entry_service)
       .field("entry_operation", flow.family.entry_operation);
   json.key("graph_path");
-  write_path(json, flow.nodes);
+  write_path(json, summary.nodes);
   json.field("path_string", flow.path);
   json.field("occurrence_count", summary.occurrence_count).field("test_count", summary.test_count);
   json.field("avg_duration_ms", summary.avg_duration_ms).field("p95_duration_ms", summary.p95_duration_ms);
@@ -87,7 +87,7 @@ void write_flow_detail(JsonWriter& json, const discovery::FlowDetail& detail) {
   json.begin_object();
   write_flow_fields(json, detail.summary);
   json.key("nodes").begin_array();
-  const auto& nodes = detail.summary.flow->nodes;
+  const auto& nodes = detail.summary.nodes;
   for (size_t i = 0; i < nodes.size() && i < detail.nodes.size(); ++i) {
     const discovery::NodeSummary& node = detail.nodes[i];
     json.begin_object();

@@ -26,6 +26,7 @@ class Telemetry : public ApiFixture {
     discovery::FlowDetail detail;
     detail.summary = {.flow = &identity,
                       .name = "shop -> GET /cart",
+                      .nodes = latest_nodes.empty() ? nodes : latest_nodes,
                       .occurrence_count = 12,
                       .test_count = 1,
                       .avg_duration_ms = 1.0 / 3.0,
@@ -116,9 +117,19 @@ class Telemetry : public ApiFixture {
   }
 
   std::string path_text = "api_endpoint:GET /cart->database:pg";
+  std::vector<model::PathNode> latest_nodes;  // none: as `nodes`
   const std::vector<model::PathNode> nodes = {{model::NodeType::kApiEndpoint, "GET /cart", "shop"},
                                               {model::NodeType::kDatabase, "pg", "shop"}};
 };
+
+TEST_F(Telemetry, AFlowShowsTheNodesOfItsLatestTrace) {
+  latest_nodes = nodes;
+  latest_nodes.back().service = "reader";
+  const json flow = get(at("flows/") + add_flow(1).to_string()).body;
+  EXPECT_EQ(flow["graph_path"][1], json::parse(R"({"type":"database","identifier":"pg","service":"reader"})"));
+  EXPECT_EQ(flow["nodes"][1]["service"], "reader");
+  EXPECT_EQ(get(at("flows")).body["flows"][0]["graph_path"], flow["graph_path"]);
+}
 
 TEST_F(Telemetry, AFlowHasEveryFieldAndNoFigureIsRounded) {
   const auto id = add_flow(1);

@@ -86,10 +86,12 @@ uint32_t FactsTable::number_of(std::string_view text) {
   return known->second;
 }
 
-FactsId FactsTable::intern(const SpanDescription& description) {
-  const SpanNames names = names_of(description);
+FactsId FactsTable::intern(const SpanDescription& description, const NameTries& tries) {
+  SpanNames names = names_of(description);
   const auto kind = known_kind(description.kind);
   const std::string_view service = description.service.empty() ? "unknown_service" : description.service;
+  if (names.route_from_path && tries.put_parameters(service, names.route))
+    names.endpoint = endpoint_name(names.method, names.route);
 
   key_.clear();
   key_ += static_cast<char>(kind);

@@ -71,7 +71,9 @@ struct Facts {
 // Bounded: emptied when it is full, which starts a new epoch.
 class FactsTable {
  public:
-  FactsId intern(const SpanDescription& description);
+  // `tries` is asked, not taught: what it knows to be a parameter is not told
+  // apart, so that ids of any form make one entry.
+  FactsId intern(const SpanDescription& description, const NameTries& tries);
   Facts& operator[](FactsId id) { return facts_[id]; }
   const Facts& operator[](FactsId id) const { return facts_[id]; }
 

@@ -8,7 +8,8 @@
 namespace testmesh::discovery {
 namespace {
 
-constexpr uint8_t kFlowVersion = 1;
+// 1: identity, statistics. 2: and the services of the latest trace's nodes.
+constexpr uint8_t kFlowVersion = 2;
 constexpr std::string_view kFlowPrefix = "flow/";
 constexpr std::string_view kHistoryPrefix = "hist/";
 
@@ -27,12 +28,55 @@ base::Error corrupt(std::string_view key, std::string_view what) {
           "flow document " + std::string(key.substr(0, 60)) + ": " + std::string(what)};
 }
 
-base::Error written_later(std::string_view key, uint8_t version) {
+base::Error written_later(std::string_view key, uint8_t version, uint8_t known) {
   return corrupt(key, "has version " + std::to_string(version) + ", this program reads up to version " +
-                          std::to_string(kFlowVersion) + "; start a newer testmesh on this data");
+                          std::to_string(known) + "; start a newer testmesh on this data");
+}
+
+// Where the services of `shown` differ from the flow's own: count, then
+// (steps since the last, service). What else a node is, is the flow's.
+void put_shown(std::string& out, const FlowIdentity& flow, const NodeList& shown) {
+  std::vector<size_t> different;
+  if (shown) {
+    for (size_t i = 0; i < flow.nodes.size() && i < shown->size(); ++i)
+      if ((*shown)[i].service != flow.nodes[i].service) different.push_back(i);
+  }
+  put_varint(out, different.size());
+  size_t next = 0;
+  for (const size_t i : different) {
+    put_varint(out, i - next);
+    put_bytes(out, (*shown)[i].service);
+    next = i + 1;
+  }
+}
+
+NodeList read_shown(ByteReaderView& in, const FlowIdentity& flow) {
+  const uint64_t count = in.varint();
+  if (count > flow.nodes.size()) in.fail();
+  if (!in.ok() || count == 0) return nullptr;
+  std::vector<model::PathNode> nodes = flow.nodes;
+  size_t next = 0;
+  for (uint64_t i = 0; i < count && in.ok(); ++i) {
+    const uint64_t steps = in.varint();
+    if (steps >= nodes.size() - next) {
+      in.fail();
+      break;
+    }
+    next += steps;
+    nodes[next++].service = in.bytes();
+  }
+  return std::make_shared<const std::vector<model::PathNode>>(std::move(nodes));
 }
 
 }  // namespace
+
+std::optional<NodeList> shown_as(const FlowEntry& entry, const Resolved& resolved) {
+  if (resolved.flow == entry.flow) return entry.stats.shown;
+  if (resolved.flow->nodes.size() != entry.flow->nodes.size()) return std::nullopt;
+  auto nodes = survivor_nodes(resolved, entry.stats.shown ? *entry.stats.shown : entry.flow->nodes);
+  if (nodes == resolved.flow->nodes) return NodeList();
+  return std::make_shared<const std::vector<model::PathNode>>(std::move(nodes));
+}
 
 FlowEntry& FlowBook::Impl::entry(const FlowIdentity* flow) {
   std::unique_ptr<FlowEntry>& place = entries[flow];
@@ -92,6 +136,8 @@ void FlowBook::fold_aliases() {
   }
   for (const auto& [from, resolved] : moves) {
     FlowEntry& to = impl_->entry(resolved.flow);
+    if (from->stats.is_later_than(to.stats))
+      if (auto shown = shown_as(*from, resolved)) to.stats.shown = *std::move(shown);
     to.stats.merge(from->stats, resolved.node_map);
     to.history.merge(from->history);
     impl_->mark(to);
@@ -139,6 +185,7 @@ void FlowBook::take_dirty(base::UnixNanos now, int64_t retention_days, const Doc
     document += static_cast<char>(kFlowVersion);
     put_bytes(document, FlowCatalog::encode_identity(*entry->flow));
     entry->stats.encode(document);
+    put_shown(document, *entry->flow, entry->stats.shown);
     sink(flow_key(id), document);
   }
   impl_->dirty.clear();
@@ -169,7 +216,8 @@ base::Result<void> FlowBook::load(FlowCatalog& catalog, std::string_view key, st
     FlowHistory& history = entry ? entry->history : impl_->waiting[id];
     bool newer = false;
     if (!history.load(static_cast<uint32_t>(seconds / 3600), value, newer)) {
-      if (newer) return std::unexpected(written_later(key, static_cast<uint8_t>(value.front())));
+      if (newer)
+        return std::unexpected(written_later(key, static_cast<uint8_t>(value.front()), kHourVersion));
       return std::unexpected(corrupt(key, "the hour's series does not read back"));
     }
     return {};
@@ -178,14 +226,15 @@ base::Result<void> FlowBook::load(FlowCatalog& catalog, std::string_view key, st
   if (!rest.empty()) return std::unexpected(corrupt(key, "expected nothing after the flow id"));
   ByteReaderView in(value);
   const uint8_t version = in.byte();
-  if (in.ok() && version > kFlowVersion) return std::unexpected(written_later(key, version));
-  if (version != kFlowVersion) return std::unexpected(corrupt(key, "is empty or has no version"));
+  if (in.ok() && version > kFlowVersion) return std::unexpected(written_later(key, version, kFlowVersion));
+  if (version == 0) return std::unexpected(corrupt(key, "is empty or has no version"));
   const std::string_view identity = in.bytes();
   if (!in.ok()) return std::unexpected(corrupt(key, "ends inside the flow's identity"));
   TRY_ASSIGN(const FlowIdentity* flow, catalog.intern_encoded(identity));
   if (flow->id != id) return std::unexpected(corrupt(key, "holds another flow than its key says"));
   FlowStats stats(flow->nodes.size());
   stats.decode(in);
+  if (version > 1) stats.shown = read_shown(in, *flow);
   if (!in.ok() || !in.at_end()) return std::unexpected(corrupt(key, "the statistics do not read back"));
 
   const bool met = impl_->find(flow) != nullptr;

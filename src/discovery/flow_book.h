@@ -75,12 +75,12 @@ enum class FlowSort { kRiskScore, kOccurrenceCount, kErrorRate, kLastSeenAt, kAv
 struct FlowQuery {
   FlowSort sort = FlowSort::kRiskScore;
   bool descending = true;
-  std::optional<bool> drifted;  // true matches nothing until drift exists
-  std::optional<bool> covered;  // test_count > 0
-  std::optional<std::string> service;        // any node of the path
+  std::optional<bool> drifted;         // true matches nothing until drift exists
+  std::optional<bool> covered;         // test_count > 0
+  std::optional<std::string> service;  // any node of `nodes`
   std::optional<std::string> entry_service;
-  std::optional<std::string> environment;    // "" : those without one
-  std::optional<std::string> name_part;      // `q`: part of the name in any case (ASCII)
+  std::optional<std::string> environment;  // "" : those without one
+  std::optional<std::string> name_part;    // `q`: part of the name in any case (ASCII)
   uint64_t min_occurrences = 0;
   size_t limit = 50;
   std::string cursor;  // as next_cursor gave it
@@ -93,6 +93,10 @@ struct RiskFactors {
 struct FlowSummary {
   const FlowIdentity* flow = nullptr;  // the survivor
   std::string name;                    // "<entry_service> -> <entry_operation>"
+  // As its latest trace has them, tests apart; parallel to flow->nodes. Only
+  // services can differ. If that trace has moved to another flow they stay
+  // until one starts no earlier than all that remain.
+  std::vector<model::PathNode> nodes;
   uint64_t occurrence_count = 0, test_count = 0;
   double avg_duration_ms = 0, p95_duration_ms = 0, error_rate = 0, risk_score = 0;
   RiskFactors risk_factors;
@@ -122,7 +126,7 @@ struct SampleTrace {
 
 struct FlowDetail {
   FlowSummary summary;
-  std::vector<NodeSummary> nodes;  // parallel to summary.flow->nodes
+  std::vector<NodeSummary> nodes;    // parallel to summary.nodes
   std::vector<SampleTrace> samples;  // at most 5
 };
 
@@ -140,9 +144,12 @@ struct FlowHistogram {
 // The caller holds whatever lock protects the books.
 using Books = std::span<const FlowBook* const>;
 
-base::Result<FlowPage> list_flows(Books, const FlowCatalog&, const FlowQuery&);  // kInvalidArgument: bad cursor
-std::optional<FlowDetail> flow_detail(Books, const FlowCatalog&, const model::FlowId&);   // aliases answer as the survivor
-std::vector<FlowSummary> flow_variants(Books, const FlowCatalog&, const model::FlowId&);  // its family, itself included; most frequent first
+base::Result<FlowPage> list_flows(Books, const FlowCatalog&,
+                                  const FlowQuery&);  // kInvalidArgument: bad cursor
+std::optional<FlowDetail> flow_detail(Books, const FlowCatalog&,
+                                      const model::FlowId&);  // aliases answer as the survivor
+std::vector<FlowSummary> flow_variants(
+    Books, const FlowCatalog&, const model::FlowId&);  // its family, itself included; most frequent first
 std::optional<FlowHistogram> flow_histogram(Books, const FlowCatalog&, const model::FlowId&);
 // Sum over all flows, for conservation checks and metrics.
 struct BookTotals {

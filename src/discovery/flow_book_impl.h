@@ -4,6 +4,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,10 @@ struct FlowEntry {
   FlowHistory history;
   bool dirty = false;
 };
+
+// The nodes of the entry's latest trace as those of `resolved`, what its flow
+// has become; null: that flow's own. Nullopt: some of them became one.
+std::optional<NodeList> shown_as(const FlowEntry& entry, const Resolved& resolved);
 
 struct FlowBook::Impl {
   explicit Impl(const FlowCatalog& flow_catalog) : catalog(flow_catalog) {}

@@ -30,6 +30,13 @@ struct Trace {
 struct Shape {
   model::Family family;
   std::vector<model::PathNode> nodes;
+  std::vector<NodeList> variants;  // with other services
+};
+
+// What one book must say of the nodes of one flow's latest trace.
+struct Shown {
+  std::multiset<uint64_t> starts;  // whole and partial
+  NodeList nodes;
 };
 
 class World {
@@ -43,6 +50,14 @@ class World {
         shape.nodes.push_back({model::NodeType::kDatabase, "db" + std::to_string(i) + std::to_string(node),
                                "service" + std::to_string(node)});
       }
+      for (size_t variant = 0; variant < 3; ++variant) {
+        std::vector<model::PathNode> nodes = shape.nodes;
+        for (size_t node = 0; node < nodes.size(); ++node)
+          if (variant == 0 || (variant == 1 && node % 2 == 1))
+            nodes[node].service = "other" + std::to_string(i);
+        // The last is the flow's own, spelled out.
+        shape.variants.push_back(std::make_shared<const std::vector<model::PathNode>>(std::move(nodes)));
+      }
       shapes_.push_back(std::move(shape));
     }
     open();
@@ -54,6 +69,17 @@ class World {
   const FlowCatalog& catalog() const { return *catalog_; }
   const std::vector<Trace>& traces() const { return traces_; }
   uint64_t now = kMonday;
+
+  const std::vector<model::PathNode>& shown(size_t flow) const {
+    const Shown* latest = nullptr;
+    for (const auto& book : shown_) {
+      const auto found = book.find(flow);
+      if (found == book.end() || found->second.starts.empty()) continue;
+      const Shown& one = found->second;
+      if (latest == nullptr || *one.starts.rbegin() > *latest->starts.rbegin()) latest = &one;
+    }
+    return latest && latest->nodes ? *latest->nodes : shapes_[flow].nodes;
+  }
 
   std::vector<const FlowBook*> books() const {
     std::vector<const FlowBook*> pointers;
@@ -68,7 +94,7 @@ class World {
       // Late spans: recent traces change flow, or class, or go.
       const size_t at = traces_.size() - 1 - pick(std::min<size_t>(traces_.size(), 400));
       Trace trace = traces_[at];
-      book(trace).remove(trace.id, trace.trace_class, trace.match);
+      remove(trace);
       traces_.erase(traces_.begin() + static_cast<std::ptrdiff_t>(at));
       if (pick(3) == 0) return;
       trace.flow = pick(flows());
@@ -115,13 +141,21 @@ class World {
       if (into_one) trace.book = 0;
       trace.match.flow = identities_[trace.flow];
     }
+    if (into_one) {
+      for (size_t i = 0; i < shapes_.size(); ++i) {
+        Shown all{{}, std::make_shared<const std::vector<model::PathNode>>(shown(i))};
+        for (auto& book : shown_) all.starts.merge(book[i].starts);
+        for (auto& book : shown_) book[i] = {};
+        shown_[0][i] = all;
+      }
+    }
     documents_ = stored;
     if (into_one) documents_ = {{}, {}, {}};
   }
 
   void remove_all() {
     while (!traces_.empty()) {
-      book(traces_.back()).remove(traces_.back().id, traces_.back().trace_class, traces_.back().match);
+      remove(traces_.back());
       traces_.pop_back();
     }
   }
@@ -159,6 +193,9 @@ class World {
     if (trace.flow + 2 >= flows() && trace.trace_class == TraceClass::kWhole)
       trace.trace_class = TraceClass::kPartial;
     match.flow = identities_[trace.flow];
+    const auto& variants = shapes_[trace.flow].variants;
+    const size_t variant = pick(2 * variants.size());
+    match.nodes = variant < variants.size() ? variants[variant] : nullptr;
     match.duration_ns = random_duration();
     match.error = pick(10) == 0;
     match.visits.clear();
@@ -180,6 +217,16 @@ class World {
   void add(const Trace& trace) {
     book(trace).add(trace.id, trace.trace_class, trace.match);
     traces_.push_back(trace);
+    if (trace.trace_class == TraceClass::kTest) return;
+    Shown& shown = shown_[trace.book][trace.flow];
+    if (shown.starts.empty() || trace.match.start >= *shown.starts.rbegin()) shown.nodes = trace.match.nodes;
+    shown.starts.insert(trace.match.start);
+  }
+  void remove(const Trace& trace) {
+    book(trace).remove(trace.id, trace.trace_class, trace.match);
+    if (trace.trace_class == TraceClass::kTest) return;
+    auto& starts = shown_[trace.book][trace.flow].starts;
+    starts.erase(starts.find(trace.match.start));
   }
 
   std::mt19937_64 random_;
@@ -189,6 +236,7 @@ class World {
   std::vector<std::unique_ptr<FlowBook>> books_;
   std::vector<std::map<std::string, std::string>> documents_{3};
   std::vector<Trace> traces_;
+  std::vector<std::map<size_t, Shown>> shown_{3};  // per book, by flow
 };
 
 double ms(double nanos) { return nanos / 1e6; }
@@ -389,6 +437,7 @@ void expect_everything(const World& world, MaxTally& tally) {
     expected.occurrences += truth[i].counted.size();
     existing[&flow] = i;
     expect_summary(detail->summary, flow, truth[i]);
+    EXPECT_EQ(detail->summary.nodes, world.shown(i));
     expect_nodes(*detail, truth[i]);
     expect_samples(*detail, truth[i]);
     expect_histogram(*histogram, truth[i], tally);
@@ -406,6 +455,18 @@ void expect_everything(const World& world, MaxTally& tally) {
       variants.insert(variant.flow);
     }
     EXPECT_EQ(variants, family);
+  }
+  for (const char* service : {"service1", "service3", "other2", "other7", "nobody"}) {
+    std::set<const FlowIdentity*> with, listed;
+    for (const auto& [flow, i] : existing)
+      if (std::ranges::find(world.shown(i), service, &model::PathNode::service) != world.shown(i).end())
+        with.insert(flow);
+    FlowQuery query;
+    query.service = service;
+    const auto page = list_flows(books, world.catalog(), query);
+    ASSERT_TRUE(page.has_value());
+    for (const FlowSummary& flow : page->flows) listed.insert(flow.flow);
+    EXPECT_EQ(listed, with) << service;
   }
   const BookTotals totals = book_totals(books, world.catalog());
   EXPECT_EQ(totals.flows, expected.flows);
@@ -452,6 +513,7 @@ void expect_everything(const World& world, MaxTally& tally) {
       std::set<const FlowIdentity*> once;
       for (size_t i = 0; i < listed.size(); ++i) {
         once.insert(listed[i].flow);
+        EXPECT_EQ(listed[i].nodes, world.shown(existing.at(listed[i].flow)));
         expect_summary(listed[i], *listed[i].flow, truth[existing.at(listed[i].flow)]);
         if (i == 0) continue;
         const FlowSummary &a = listed[i - 1], &b = listed[i];

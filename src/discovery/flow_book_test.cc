@@ -581,12 +581,13 @@ TEST(FlowDocuments, ACutDocumentIsRefusedAtEveryByte) {
 
 TEST(FlowDocuments, ALaterVersionIsRefusedWithASentence) {
   for (auto [key, value] : sample_documents()) {
+    const std::string known = key.starts_with("flow/") ? "2" : "1";
     value[0] = 9;
     Workspace w;
     const auto loaded = w.book.load(w.catalog, key, value);
     ASSERT_FALSE(loaded.has_value());
     EXPECT_EQ(loaded.error().code, base::ErrorCode::kCorrupt);
-    EXPECT_THAT(loaded.error().message, HasSubstr("has version 9, this program reads up to version 1"));
+    EXPECT_THAT(loaded.error().message, HasSubstr("has version 9, this program reads up to version " + known));
   }
 }
 

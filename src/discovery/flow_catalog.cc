@@ -115,6 +115,16 @@ std::string path_string(std::span<const model::PathNode> nodes) {
 
 model::Fingerprint fingerprint_of(std::string_view path) { return sha256(path); }
 
+std::vector<model::PathNode> survivor_nodes(const Resolved& resolved, std::span<const model::PathNode> nodes) {
+  std::vector<model::PathNode> result = resolved.flow->nodes;
+  if (result.size() != nodes.size()) return result;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const size_t at = resolved.node_map.empty() ? i : resolved.node_map[i];
+    result[at].service = nodes[i].service;
+  }
+  return result;
+}
+
 namespace {
 
 struct Entry {

@@ -54,6 +54,10 @@ struct Resolved {
   std::vector<uint32_t> node_map;      // node of the asked flow -> node of the survivor; empty: identity
 };
 
+// A trace's nodes as those of the flow its own has become: the survivor's names
+// with the trace's services. Where some of them became one: the survivor's own.
+std::vector<model::PathNode> survivor_nodes(const Resolved&, std::span<const model::PathNode> nodes);
+
 // Thread-safe. Identities live as long as the catalog.
 class FlowCatalog {
  public:

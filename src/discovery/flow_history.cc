@@ -7,7 +7,6 @@
 namespace testmesh::discovery {
 namespace {
 
-constexpr uint8_t kHourVersion = 1;
 constexpr uint8_t kMinuteForm = 0;
 constexpr uint8_t kFoldedForm = 1;
 // One hour more than is ever shown, so that giving back the newest trace does

@@ -18,7 +18,7 @@ constexpr size_t kMaxLimit = 1000;
 
 struct Part {
   const FlowEntry* entry = nullptr;
-  std::vector<uint32_t> node_map;
+  Resolved resolved;
 };
 
 struct Merged {
@@ -47,7 +47,7 @@ std::vector<Merged> merge_books(Books books, const FlowCatalog& catalog) {
       Resolved resolved = catalog.resolve(flow);
       const auto [place, inserted] = index.try_emplace(resolved.flow, flows.size());
       if (inserted) flows.push_back({resolved.flow, {}});
-      flows[place->second].parts.push_back({entry.get(), std::move(resolved.node_map)});
+      flows[place->second].parts.push_back({entry.get(), std::move(resolved)});
     }
   }
   return flows;
@@ -65,7 +65,19 @@ uint64_t percentile_ns(const Merged& merged, unsigned percent) {
   return DurationSketch::percentile(sketches, percent);
 }
 
-// All but `name` and p95, which cost more than the rest together.
+// Of the latest trace in any book; of aliases whose nodes became fewer, none is
+// asked. Null: the flow's own.
+NodeList shown_nodes(const Merged& merged) {
+  const Part* latest = nullptr;
+  for (const Part& part : merged.parts) {
+    if (part.entry->stats.traces() == 0) continue;
+    if (part.entry->flow->nodes.size() != merged.flow->nodes.size()) continue;
+    if (latest == nullptr || part.entry->stats.is_later_than(latest->entry->stats)) latest = &part;
+  }
+  return latest ? shown_as(*latest->entry, latest->resolved).value_or(nullptr) : nullptr;
+}
+
+// All but `name`, `nodes` and p95, which cost more than the rest together.
 FlowSummary sum_up(const Merged& merged) {
   FlowSummary summary;
   summary.flow = merged.flow;
@@ -105,6 +117,8 @@ std::string name_of(const FlowIdentity& flow) {
 
 void complete(FlowSummary& summary, const Merged& merged) {
   summary.name = name_of(*summary.flow);
+  const NodeList shown = shown_nodes(merged);
+  summary.nodes = shown ? *shown : summary.flow->nodes;
   summary.p95_duration_ms = milliseconds(percentile_ns(merged, 95));
 }
 
@@ -202,8 +216,9 @@ base::Result<Ranked> decode_cursor(const FlowQuery& query, const FlowCatalog& ca
   return last;
 }
 
-bool passes_node(const FlowIdentity& flow, const std::string& service) {
-  return std::ranges::any_of(flow.nodes, [&](const model::PathNode& node) {
+bool passes_node(const Merged& merged, const std::string& service) {
+  const NodeList shown = shown_nodes(merged);
+  return std::ranges::any_of(shown ? *shown : merged.flow->nodes, [&](const model::PathNode& node) {
     return node.service == service || (node.type == model::NodeType::kService && node.identifier == service);
   });
 }
@@ -215,11 +230,12 @@ bool contains_ignoring_case(const std::string& text, const std::string& part) {
          part.empty();
 }
 
-bool passes_identity(const FlowQuery& query, const FlowIdentity& flow) {
+bool passes_identity(const FlowQuery& query, const Merged& merged) {
+  const FlowIdentity& flow = *merged.flow;
   if (query.drifted == true) return false;
   if (query.entry_service && flow.family.entry_service != *query.entry_service) return false;
   if (query.environment && flow.family.environment != *query.environment) return false;
-  if (query.service && !passes_node(flow, *query.service)) return false;
+  if (query.service && !passes_node(merged, *query.service)) return false;
   return !query.name_part || contains_ignoring_case(name_of(flow), *query.name_part);
 }
 
@@ -232,7 +248,7 @@ std::optional<Merged> find_flow(Books books, const FlowCatalog& catalog, const m
     for (const auto& [flow, entry] : book->impl().entries) {
       if (entry->stats.empty()) continue;
       Resolved resolved = catalog.resolve(flow);
-      if (resolved.flow == merged.flow) merged.parts.push_back({entry.get(), std::move(resolved.node_map)});
+      if (resolved.flow == merged.flow) merged.parts.push_back({entry.get(), std::move(resolved)});
     }
   }
   if (whole_traces(merged) == 0) return std::nullopt;
@@ -314,7 +330,7 @@ base::Result<FlowPage> list_flows(Books books, const FlowCatalog& catalog, const
       for (const Part& part : merged.parts) page.partial_traces += part.entry->stats.partial;
       continue;
     }
-    if (!passes_identity(query, *merged.flow)) continue;
+    if (!passes_identity(query, merged)) continue;
     const FlowSummary summary = sum_up(merged);
     if (summary.occurrence_count < query.min_occurrences) continue;
     if (query.covered && *query.covered != (summary.test_count > 0)) continue;
@@ -341,7 +357,7 @@ std::optional<FlowDetail> flow_detail(Books books, const FlowCatalog& catalog, c
   detail.summary = sum_up(*merged);
   complete(detail.summary, *merged);
   FlowStats sum(merged->flow->nodes.size());
-  for (const Part& part : merged->parts) sum.merge(part.entry->stats, part.node_map);
+  for (const Part& part : merged->parts) sum.merge(part.entry->stats, part.resolved.node_map);
   detail.nodes = node_summaries(sum);
   detail.samples = sample_traces(sum);
   return detail;

@@ -53,6 +53,9 @@ void FlowStats::add(const model::TraceId& trace, TraceClass trace_class, const F
   }
   duration_sum += match.duration_ns;
   durations.add(match.duration_ns);
+  if (const TracePoint* last = latest.best(); last == nullptr || match.start >= last->value) {
+    if (shown != match.nodes) shown = match.nodes;
+  }
   latest.add({match.start, trace});
   earliest.add({match.start, trace});
   slowest.add({match.duration_ns, trace});
@@ -109,6 +112,7 @@ bool FlowStats::remove(const model::TraceId& trace, TraceClass trace_class, cons
     latest.clear();
     earliest.clear();
     slowest.clear();
+    shown = nullptr;
   }
   return held;
 }
@@ -120,6 +124,7 @@ void FlowStats::merge(const FlowStats& other, const std::vector<uint32_t>& node_
   errors += other.errors;
   duration_sum += other.duration_sum;
   durations.merge(other.durations);
+  if (node_map.empty() && other.is_later_than(*this)) shown = other.shown;
   latest.merge(other.latest);
   earliest.merge(other.earliest);
   slowest.merge(other.slowest);
@@ -137,6 +142,12 @@ void FlowStats::merge(const FlowStats& other, const std::vector<uint32_t>& node_
     node.errors += more.errors;
     node.retries += more.retries;
   }
+}
+
+bool FlowStats::is_later_than(const FlowStats& other) const {
+  const TracePoint* const mine = latest.best();
+  const TracePoint* const theirs = other.latest.best();
+  return mine != nullptr && (theirs == nullptr || LargestFirst::better(*mine, *theirs));
 }
 
 void FlowStats::encode(std::string& out) const {
@@ -194,6 +205,7 @@ void FlowStats::decode(ByteReaderView& in) {
 
 size_t FlowStats::heap_bytes() const {
   size_t bytes = durations.heap_bytes() + nodes.capacity() * sizeof(NodeStats) + 16;
+  if (shown) bytes += shown->size() * sizeof(model::PathNode);
   for (const NodeStats& node : nodes) {
     bytes += node.duration.heap_bytes() + node.self.heap_bytes() + node.calls.heap_bytes();
   }

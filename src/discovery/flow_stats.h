@@ -39,6 +39,10 @@ struct FlowStats {
   LargestTraces<6> slowest;
   LargestTraces<6> latest_errors;
   LargestTraces<4> latest_tests;
+  // The nodes of the trace with the greatest start, among equal ones of the one
+  // counted last; null: the flow's own. When that trace is taken away they stay
+  // until one is counted that starts no earlier than all that remain.
+  NodeList shown;
 
   uint64_t traces() const { return whole + partial; }
   bool empty() const { return whole + partial + test == 0; }
@@ -51,7 +55,9 @@ struct FlowStats {
   // False when some figure did not hold what was to be taken away; it then stays at zero.
   bool remove(const model::TraceId&, TraceClass, const FlowMatch&, const std::vector<uint32_t>& node_map,
               std::vector<uint32_t>& calls);
+  // With a node map `shown` stays: it means the nodes of another flow.
   void merge(const FlowStats& other, const std::vector<uint32_t>& node_map);
+  bool is_later_than(const FlowStats& other) const;  // by the latest trace, tests apart
 
   void encode(std::string& out) const;
   // Also refuses figures that contradict each other.
@@ -81,6 +87,8 @@ struct SeriesBucket {
   void encode(std::string& out) const;
   void decode(ByteReaderView& in);
 };
+
+inline constexpr uint8_t kHourVersion = 1;  // of an hour's document
 
 // One hour: its minutes, or, once folded, their sum.
 struct HourSeries {

@@ -235,6 +235,31 @@ std::string NameTries::apply(std::string_view service, std::string_view path) co
   return Impl::form_of(trie == impl_->tries.end() ? kEmpty : trie->second, segments);
 }
 
+bool NameTries::put_parameters(std::string_view service, std::string& path) const {
+  if (version() == 0) return false;  // there is no parameter yet
+  const std::shared_lock lock(impl_->mutex);
+  const auto trie = impl_->tries.find(service);
+  if (trie == impl_->tries.end()) return false;
+  bool changed = false;
+  const Node* node = &trie->second.root;
+  for (size_t begin = 0; node != nullptr && begin < path.size();) {
+    size_t end = std::min(path.find('/', begin), path.size());
+    if (end > begin) {
+      std::string_view segment(path.data() + begin, end - begin);
+      if (node->parameter && segment != kParameter) {
+        path.replace(begin, end - begin, kParameter);
+        end = begin + kParameter.size();
+        changed = true;
+      }
+      if (node->parameter) segment = kParameter;
+      const auto child = node->children.find(segment);
+      node = child == node->children.end() ? nullptr : child->second.get();
+    }
+    begin = end + 1;
+  }
+  return changed;
+}
+
 uint64_t NameTries::version() const { return impl_->version.load(std::memory_order_acquire); }
 
 void NameTries::take_dirty(const DocumentSink& sink) {

@@ -38,6 +38,11 @@ class NameTries {
   // The present form, without recording.
   std::string apply(std::string_view service, std::string_view path) const;
 
+  // Writes `:param` over the segments of `path` at positions that are parameters;
+  // true when that changed it. A position stays a parameter, so observe() and
+  // apply() say the same of either form, now and later.
+  bool put_parameters(std::string_view service, std::string& path) const;
+
   // Goes up whenever some position became a parameter: memoised forms of path
   // names are stale then.
   uint64_t version() const;

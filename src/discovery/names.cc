@@ -179,6 +179,8 @@ std::string endpoint_name(std::string_view method, std::string_view route) {
   return name;
 }
 
+bool names_route(std::string_view span_name) { return !route_in_name(span_name).empty(); }
+
 std::string template_span_name(std::string_view name) {
   if (name.starts_with("HTTP ") && is_method(name.substr(5))) return std::string(name.substr(5));
   std::string result;

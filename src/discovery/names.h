@@ -54,6 +54,10 @@ std::string template_route(std::string_view route);
 // fragment, without the trie. Parameter spellings are not looked at.
 std::string template_path(std::string_view path);
 
+// Whether an HTTP span of this name has its route from it, should no attribute
+// say one: `GET /items/{id}`.
+bool names_route(std::string_view span_name);
+
 // Word by word; `HTTP GET` -> `GET`.
 std::string template_span_name(std::string_view name);
 

@@ -477,6 +477,23 @@ TEST(RelevantSlots, IdsInUrlsNobodyReadsDoNotMatter) {
   EXPECT_EQ(relevant_slots(SpanKind::kServer, slots({Slot::kUrlPath})), SlotSet{});
 }
 
+TEST(RelevantSlots, PathsDoNotMatterWhereTheNameHasTheRoute) {
+  const auto go = slots({Slot::kHttpRequestMethod, Slot::kUrlPath, Slot::kHttpTarget, Slot::kUrlFull,
+                         Slot::kHttpUrl, Slot::kRpcMethod});
+  for (const SpanKind kind : {SpanKind::kServer, SpanKind::kInternal}) {
+    for (const char* name : {"GET /items/{id}", "/items/:id"})
+      EXPECT_EQ(relevant_slots(kind, go, name), slots({Slot::kHttpRequestMethod})) << name;
+    for (const char* name : {"", "GET", "GET /items", "GET /items/1", "list /items/{id}"})
+      EXPECT_EQ(relevant_slots(kind, go, name), slots({Slot::kHttpRequestMethod, Slot::kUrlPath})) << name;
+  }
+  // Without a method the name says nothing; a client's nobody reads.
+  EXPECT_EQ(relevant_slots(SpanKind::kServer, slots({Slot::kUrlPath, Slot::kRpcMethod}), "GET /items/{id}"),
+            slots({Slot::kRpcMethod}));
+  EXPECT_EQ(
+      relevant_slots(SpanKind::kClient, slots({Slot::kHttpRequestMethod, Slot::kUrlFull}), "GET /items/{id}"),
+      slots({Slot::kUrlFull}));
+}
+
 // Random spans over values that mean something.
 class RandomSpans {
  public:
@@ -519,7 +536,9 @@ TEST(RelevantSlots, NoOtherValueCanChangeAName) {
   RandomSpans random(seed);
   for (int round = 0; round < 30'000; ++round) {
     const SpanDescription span = random.span();
-    const SlotSet relevant = relevant_slots(span.kind, present_in(span));
+    // A caller may not know the name.
+    const std::string_view name = round % 2 ? span.name : std::string_view();
+    const SlotSet relevant = relevant_slots(span.kind, present_in(span), name);
     ASSERT_TRUE((relevant & ~present_in(span)).none());
     SpanDescription changed = span;
     SpanDescription without = span;

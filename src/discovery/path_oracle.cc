@@ -193,6 +193,7 @@ class Oracle {
       for (const Flat& flat : subtree) {
         flow.calls.push_back(flat.visits.size());
         flow.retries.push_back(flat.retries);
+        if (!result_.test) flow.services.push_back(flat.node.service);
       }
     return flow;
   }

@@ -15,6 +15,7 @@ struct OracleFlow {
   std::string service, operation, environment;
   std::vector<size_t> calls;
   std::vector<uint32_t> retries;
+  std::vector<std::string> services;  // of the nodes; of a test trace none: it shows no flow its nodes
   friend auto operator<=>(const OracleFlow&, const OracleFlow&) = default;
 };
 

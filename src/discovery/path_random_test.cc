@@ -71,6 +71,9 @@ std::vector<OracleFlow> as_oracle(const TraceAnalysis& analysis) {
     flow.calls.resize(match.flow->nodes.size());
     for (const Visit& visit : match.visits) ++flow.calls.at(visit.node);
     flow.retries = match.retries;
+    if (analysis.test) continue;
+    for (const model::PathNode& node : match.nodes ? *match.nodes : match.flow->nodes)
+      flow.services.push_back(node.service);
   }
   std::ranges::sort(flows);
   return flows;
@@ -97,6 +100,8 @@ std::string described(const std::vector<OracleFlow>& flows) {
     for (const size_t calls : flow.calls) out << " " << calls;
     out << " retries";
     for (const uint32_t retries : flow.retries) out << " " << retries;
+    out << " services";
+    for (const std::string& service : flow.services) out << " " << service;
   }
   return out.str();
 }
@@ -108,6 +113,7 @@ TEST(RandomTraces, TheAnalyzerAgreesWithThePlainRulesInAnyInputOrder) {
   Random random(seed);
   Workspace workspace;
   const char* rounds_text = std::getenv("TESTMESH_RANDOM_ROUNDS");
+  size_t other_services = 0;  // than the flow's first trace had
   const size_t rounds = rounds_text ? std::stoul(rounds_text) : 5000;
   for (size_t round = 0; round < rounds; ++round) {
     const bool with_duplicates = below(random, 8) == 0;
@@ -122,10 +128,16 @@ TEST(RandomTraces, TheAnalyzerAgreesWithThePlainRulesInAnyInputOrder) {
     ASSERT_EQ(analysis.duplicates, expected.duplicates) << described(spans);
     ASSERT_EQ(analysis.all_parents_resolve, expected.all_parents_resolve) << described(spans);
     ASSERT_EQ(analysis.order.size() + analysis.duplicates, spans.size());
+    for (const FlowMatch& match : analysis.flows) {
+      if (!match.nodes) continue;
+      ++other_services;
+      ASSERT_EQ(path_string(*match.nodes), match.flow->path);
+    }
     if (with_duplicates) continue;
     std::ranges::shuffle(spans, random);
     ASSERT_EQ(described(as_oracle(workspace.analyze(spans))), described(expected.flows)) << described(spans);
   }
+  EXPECT_GT(other_services, rounds / 200);
 }
 
 }  // namespace

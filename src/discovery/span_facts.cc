@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "discovery/names.h"
 #include "discovery/slots.h"
 
 namespace testmesh::discovery {
@@ -62,12 +63,12 @@ bool any_of(const AliasSlots& slots, const SlotSet& present) {
   return std::ranges::any_of(slots, [&](Slot slot) { return present.test(static_cast<size_t>(slot)); });
 }
 
-void read_endpoint(const SlotSet& present, SlotSet& relevant) {
+void read_endpoint(const SlotSet& present, std::string_view name, SlotSet& relevant) {
   // Without a method nothing else of HTTP counts; without any path the route
   // may still come from the span's name, and RPC if it does not.
   const bool http = any_of(kMethodSlots, present) && read(kMethodSlots, present, relevant) &&
-                    (read(kRouteSlots, present, relevant) || read(kPathSlots, present, relevant) ||
-                     read(kUrlSlots, present, relevant));
+                    (read(kRouteSlots, present, relevant) || names_route(name) ||
+                     read(kPathSlots, present, relevant) || read(kUrlSlots, present, relevant));
   if (!http && read(kRpcMethodSlots, present, relevant)) read(kRpcServiceSlots, present, relevant);
 }
 
@@ -79,13 +80,13 @@ std::optional<Slot> slot_of(std::string_view attribute_key) {
   return found->slot;
 }
 
-SlotSet relevant_slots(model::SpanKind kind, const SlotSet& present) {
+SlotSet relevant_slots(model::SpanKind kind, const SlotSet& present, std::string_view name) {
   SlotSet relevant;
   read(kResendSlots, present, relevant);
   read(kExecutionSlots, present, relevant);
   switch (kind) {
     case model::SpanKind::kServer:
-      read_endpoint(present, relevant);
+      read_endpoint(present, name, relevant);
       break;
     case model::SpanKind::kConsumer:
       read(kMessagingOperationSlots, present, relevant);
@@ -96,7 +97,7 @@ SlotSet relevant_slots(model::SpanKind kind, const SlotSet& present) {
       break;
     default: {
       const bool client = kind == model::SpanKind::kClient;
-      if (!client) read_endpoint(present, relevant);
+      if (!client) read_endpoint(present, name, relevant);
       if (read(kDbSystemSlots, present, relevant)) {
         read(kDbNamespaceSlots, present, relevant);
         break;

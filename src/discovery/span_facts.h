@@ -65,7 +65,9 @@ struct SpanDescription {
 // The slots whose values can change a span's facts, given its kind and the
 // slots that are filled and not empty: `http.route` makes `url.path` irrelevant, a server
 // address makes `url.full` irrelevant, and so on. Callers memoise facts by
-// these values alone, so that ids in URLs do not defeat the memo.
-SlotSet relevant_slots(model::SpanKind kind, const SlotSet& present);
+// these values alone, so that ids in URLs do not defeat the memo. A `name` that
+// has the route (Go's `GET /items/{id}`) makes paths and URLs irrelevant too;
+// empty when it is not known.
+SlotSet relevant_slots(model::SpanKind kind, const SlotSet& present, std::string_view name = {});
 
 }  // namespace testmesh::discovery

@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kRoomWorthKeeping = 1 << 16;  // an unusually large trace gives it back
 constexpr size_t kMaxKnownFlows = 100'000;
+constexpr size_t kMaxKnownNodeBytes = 64 << 20;
 
 // A path and the family it is seen in.
 struct FlowKey {
@@ -30,6 +31,17 @@ struct FlowKeyHash {
   }
 };
 
+struct KnownFlow {
+  const FlowIdentity* flow = nullptr;
+  NodeList nodes;  // as of FlowMatch
+};
+
+size_t bytes_of(const std::vector<model::PathNode>& nodes) {
+  size_t bytes = nodes.size() * sizeof(model::PathNode);
+  for (const model::PathNode& node : nodes) bytes += node.identifier.size() + node.service.size();
+  return bytes;
+}
+
 }  // namespace
 
 struct TraceAnalyzer::Impl {
@@ -41,18 +53,23 @@ struct TraceAnalyzer::Impl {
   FactsTable facts;
   SpanTree tree;
   PathBuilder builder;
-  std::unordered_map<FlowKey, const FlowIdentity*, FlowKeyHash> flows;
+  std::unordered_map<FlowKey, KnownFlow, FlowKeyHash> flows;
+  size_t node_bytes = 0;  // of the lists in `flows`
   TraceAnalysis result;
   std::unordered_map<const FlowIdentity*, size_t> match_of;  // of a test trace, to count it once in each flow
   size_t matches = 0;                                        // of `result.flows`, whose rooms are reused
 
-  const FlowIdentity* flow_of_path(const Facts& entry, const FactsTable::Source& source);
+  const KnownFlow& flow_of_path(const Facts& entry, const FactsTable::Source& source);
+  void forget_flows() {
+    flows.clear();
+    node_bytes = 0;
+  }
   void add_match(std::span<const SpanInput> spans, uint32_t begin, uint32_t end, const UrlOf& url_of);
   void add_test_matches(std::span<const SpanInput> spans, const UrlOf& url_of);
   bool partial(std::span<const SpanInput> spans) const;
 };
 
-const FlowIdentity* TraceAnalyzer::Impl::flow_of_path(const Facts& entry, const FactsTable::Source& source) {
+const KnownFlow& TraceAnalyzer::Impl::flow_of_path(const Facts& entry, const FactsTable::Source& source) {
   const NodeId endpoint = builder.entry_endpoint();
   const ListHash& hash = builder.path().hash;
   FlowKey key{hash.a, hash.b, hash.length, entry.place, 0, endpoint != kNoNode};
@@ -64,18 +81,22 @@ const FlowIdentity* TraceAnalyzer::Impl::flow_of_path(const Facts& entry, const 
   builder.collect(nodes, shape);
   const model::Family family{source.environment, source.service,
                              key.endpoint ? facts.nodes().node(endpoint).identifier : source.operation};
-  const FlowIdentity* flow = catalog.intern(family, std::move(nodes), std::move(shape));
-  builder.rename_if_stale(flow->nodes, flow->tree);
-  if (flows.size() >= kMaxKnownFlows) flows.clear();
-  flows.emplace(key, flow);
-  return flow;
+  KnownFlow known{catalog.intern(family, nodes, std::move(shape)), nullptr};
+  builder.rename_if_stale(known.flow->nodes, known.flow->tree);
+  if (flows.size() >= kMaxKnownFlows || node_bytes >= kMaxKnownNodeBytes) forget_flows();
+  if (nodes != known.flow->nodes) {
+    node_bytes += bytes_of(nodes);
+    known.nodes = std::make_shared<const std::vector<model::PathNode>>(std::move(nodes));
+  }
+  return flows.emplace(key, std::move(known)).first->second;
 }
 
 void TraceAnalyzer::Impl::add_match(std::span<const SpanInput> spans, uint32_t begin, uint32_t end,
                                     const UrlOf& url_of) {
   builder.build(tree, spans, begin, end, url_of);
   const SpanInput& entry = spans[tree[begin].input];
-  const FlowIdentity* flow = flow_of_path(facts[entry.facts], facts.source(entry.facts));
+  const KnownFlow& known_flow = flow_of_path(facts[entry.facts], facts.source(entry.facts));
+  const FlowIdentity* flow = known_flow.flow;
   bool error = false;
   for (uint32_t position = begin; position < end && !error; ++position)
     error = spans[tree[position].input].error;
@@ -90,6 +111,7 @@ void TraceAnalyzer::Impl::add_match(std::span<const SpanInput> spans, uint32_t b
     if (result.flows.size() == matches) result.flows.emplace_back();
     match = &result.flows[matches++];
     match->flow = flow;
+    match->nodes = known_flow.nodes;
     match->entry = tree[begin].input;
     match->start = entry.start;
     match->duration_ns = entry.end > entry.start ? entry.end - entry.start : 0;
@@ -133,8 +155,8 @@ TraceAnalyzer::~TraceAnalyzer() = default;
 
 FactsId TraceAnalyzer::facts(const SpanDescription& description) {
   const uint64_t before = impl_->facts.epoch();
-  const FactsId id = impl_->facts.intern(description);
-  if (impl_->facts.epoch() != before) impl_->flows.clear();
+  const FactsId id = impl_->facts.intern(description, impl_->tries);
+  if (impl_->facts.epoch() != before) impl_->forget_flows();
   return id;
 }
 
@@ -160,12 +182,12 @@ std::string_view TraceAnalyzer::operation(FactsId id) const {
 
 size_t TraceAnalyzer::memory_bytes() const {
   const Impl& impl = *impl_;
-  std::unordered_map<const FlowIdentity*, size_t> match_of;  // of a test trace, to count it once in each flow
   size_t matches = 0;
   for (const FlowMatch& match : impl.result.flows)
     matches += match.visits.capacity() * sizeof(Visit) + match.retries.capacity() * sizeof(uint32_t);
   return impl.facts.memory_bytes() + impl.tree.memory_bytes() + impl.builder.memory_bytes() + matches +
-         impl.result.order.capacity() * sizeof(OrderedSpan) + impl.flows.size() * (sizeof(FlowKey) + 32);
+         impl.result.order.capacity() * sizeof(OrderedSpan) + impl.node_bytes +
+         impl.flows.size() * (sizeof(FlowKey) + sizeof(KnownFlow) + 32);
 }
 
 const TraceAnalysis& TraceAnalyzer::analyze(std::span<const SpanInput> spans, const UrlOf& url_of) {

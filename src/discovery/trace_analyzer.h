@@ -45,32 +45,37 @@ struct Visit {
   uint64_t self_ns = 0;  // duration not covered by the span's children
 };
 
+using NodeList = std::shared_ptr<const std::vector<model::PathNode>>;
+
 struct FlowMatch {
   const FlowIdentity* flow = nullptr;
-  uint32_t entry = kNoSpan;        // index into the input; kNoSpan under a virtual root without entry
-  base::UnixNanos start = 0;       // the entry's
-  uint64_t duration_ns = 0;        // the entry's
-  bool error = false;              // any span of the trace (for tests: of the part) has status error
-  std::vector<Visit> visits;       // in no particular order
-  std::vector<uint32_t> retries;   // per path node
+  // The nodes as this trace has them: a path, and so the flow, says nothing of
+  // their services. Null: FlowIdentity::nodes. Shared by traces of one structure.
+  NodeList nodes = nullptr;
+  uint32_t entry = kNoSpan;       // index into the input; kNoSpan under a virtual root without entry
+  base::UnixNanos start = 0;      // the entry's
+  uint64_t duration_ns = 0;       // the entry's
+  bool error = false;             // any span of the trace (for tests: of the part) has status error
+  std::vector<Visit> visits;      // in no particular order
+  std::vector<uint32_t> retries;  // per path node
 };
 
 struct OrderedSpan {
-  uint32_t span = 0;           // index into the input
-  uint32_t parent = kNoSpan;   // index into TraceAnalysis::order; kNoSpan: parentless, orphan or cut cycle
+  uint32_t span = 0;          // index into the input
+  uint32_t parent = kNoSpan;  // index into TraceAnalysis::order; kNoSpan: parentless, orphan or cut cycle
 };
 
 struct TraceAnalysis {
   // Ordinary trace: exactly one. Test trace: one per topmost remaining span,
   // equal flows merged to one (counts once).
   std::vector<FlowMatch> flows;
-  bool test = false;              // the entry is a test span (2.7)
-  bool partial = false;           // a parent never arrived (2.1)
+  bool test = false;                 // the entry is a test span (2.7)
+  bool partial = false;              // a parent never arrived (2.1)
   bool all_parents_resolve = false;  // and the entry has no parent: may close early
   uint32_t cycles_cut = 0;
-  uint32_t duplicates = 0;        // spans dropped: same id as an earlier one of the input
-  uint32_t root = kNoSpan;        // the trace's entry (also of a test trace)
-  std::vector<OrderedSpan> order; // every kept span once, parents before children, depth first
+  uint32_t duplicates = 0;         // spans dropped: same id as an earlier one of the input
+  uint32_t root = kNoSpan;         // the trace's entry (also of a test trace)
+  std::vector<OrderedSpan> order;  // every kept span once, parents before children, depth first
 };
 
 // Single-threaded; one per shard and workspace. `tries` and `catalog` are

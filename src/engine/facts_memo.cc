@@ -90,7 +90,8 @@ struct FactsMemo::Impl {
       else
         present.set(static_cast<size_t>(*slot));
     }
-    const discovery::SlotSet relevant = discovery::relevant_slots(static_cast<model::SpanKind>(shape.kind), present);
+    const discovery::SlotSet relevant = discovery::relevant_slots(
+        static_cast<model::SpanKind>(shape.kind), present, shape.name_as_value ? std::string_view() : shape.name);
     for (uint32_t i = 0; i < count; ++i) {
       const auto slot = dictionary.key(shape.attributes[i].key).slot;
       const bool is_name = shape.name_as_value && i == 0;

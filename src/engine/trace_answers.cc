@@ -69,8 +69,9 @@ TraceRows gather_rows(Shard& shard, ShardWorkspace& workspace, std::vector<Trace
     summary.root_operation = workspace.analyzer.operation(root.facts);
   }
   if (!analysis.flows.empty()) {
-    const discovery::Resolved resolved = workspace.shared->catalog.resolve(analysis.flows.front().flow);
-    rows.path = resolved.flow->nodes;
+    const discovery::FlowMatch& match = analysis.flows.front();
+    const discovery::Resolved resolved = workspace.shared->catalog.resolve(match.flow);
+    rows.path = discovery::survivor_nodes(resolved, match.nodes ? *match.nodes : match.flow->nodes);
     const bool counted = rows.line && (rows.line->flags & store::TraceLine::kCounted);
     if (!rows.open && counted && (analysis.test || workspace.shared->catalog.exists(resolved.flow))) {
       summary.flow_id = resolved.flow->id;
