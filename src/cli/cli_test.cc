@@ -288,7 +288,7 @@ TEST_F(Cli, ListsFlowsAndTraces) {
                    .complete = true};
   store.traces[{model::kDefaultWorkspace, root.trace_id}] = trace;
   EXPECT_THAT(run_here({"traces", "search", "--status", "error", "--where", "attributes['a'] == 'b c'"}).out,
-              AllOf(HasSubstr(root.trace_id.to_hex()), HasSubstr("complete"), HasSubstr("1 of 1 traces")));
+              AllOf(HasSubstr(root.trace_id.to_hex()), HasSubstr("complete"), HasSubstr("1 of 1 trace\n")));
   EXPECT_EQ(store.trace_query.attribute->value, model::Value{std::string("b c")});
   EXPECT_THAT(run_here({"flows", "traces", identity.id.to_string()}).out, HasSubstr(root.trace_id.to_hex()));
   const Outcome shown = run_here({"traces", "show", root.trace_id.to_hex()}, 60);

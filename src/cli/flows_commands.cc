@@ -93,8 +93,8 @@ Result<void> show(Program& program, const Options& options) {
   out << '\n';
   out << "What it goes through, in this order (calls are per trace, self is time not spent in calls)\n";
   Table nodes({{"TYPE", Align::kLeft, 12},
-               {"IDENTIFIER", Align::kLeft, 14},
-               {"SERVICE", Align::kLeft, 10, 1},
+               {"IDENTIFIER", Align::kLeft, 24},
+               {"SERVICE", Align::kLeft, 15, 1},
                {"CALLS", Align::kRight, 5, 3},
                {"MAX", Align::kRight, 3, 7},
                {"RETRIES", Align::kRight, 7, 8},

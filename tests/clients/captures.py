@@ -377,10 +377,10 @@ def main() -> int:
         def into_a_directory() -> None:
             server.stop()
             direct = Import(json_files)
-            directory = server.folder / "direct"
-            direct.run("--data-dir", directory)
+            reader = harness.Server("--trace-idle-timeout", "1s")
+            direct.run("--data-dir", reader.folder / "data")
             direct.check_summary()
-            with harness.Server("--trace-idle-timeout", "1s", "--data-dir", directory) as reader:
+            with reader:
                 direct.fetch(harness.Api(reader.port))
                 reader.keep |= server.keep
             direct.compare()
