@@ -119,6 +119,7 @@ answers() { curl -fsS --max-time 2 --noproxy '*' -o "${2:-/dev/null}" "$1"; }
 # The address that a service prints once it listens, when it also answers there.
 address_of() { grep -om1 'http://127\.0\.0\.1:[1-9][0-9]*' "$work/$1.log"; }
 service_answers() { answers "$(address_of "$1")/healthz"; }
+service_listens() { local address; address=$(address_of "$1") && taken "${address##*:}"; }
 
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -192,6 +193,8 @@ export OTEL_EXPORTER_OTLP_ENDPOINT=$otlp OTEL_BSP_SCHEDULE_DELAY=1000
 export OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=demo,service.version=1.0.0
 # Node: the default also asks the metadata services of clouds.
 export OTEL_NODE_RESOURCE_DETECTORS=env,host,os,process,serviceinstance
+# Node: a look-up of a name at the start is a trace of its own, and says nothing of the shop.
+export OTEL_NODE_DISABLED_INSTRUMENTATIONS=dns
 # Python: the default is gRPC, whose exporter is not installed.
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
 # The probes below are no part of the shop.
@@ -218,7 +221,7 @@ OTEL_SERVICE_NAME=order-service \
   USER_SERVICE_URL=$(address_of user-service) PRODUCT_SERVICE_URL=$(address_of product-service) \
   start order-service TERM env -C order-service \
   node --require @opentelemetry/auto-instrumentations-node/register app.js
-ready order-service 60 service_answers order-service
+ready order-service 60 service_listens order-service # Node would trace a probe
 for service in user-service product-service order-service; do
   say "$service ready: $(address_of $service)"
 done
