@@ -20,6 +20,7 @@ EOF
 demo=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$demo")
 binary=${TESTMESH_BINARY:-$root/build/release/testmesh}
+binary_shown=${binary#"$PWD/"} # as one would type it here
 workspace=00000000-0000-4000-8000-000000000001
 once=no
 rate=8
@@ -257,7 +258,11 @@ echo
 if [[ ! -x $binary ]]; then # another server may be looked at without the program here
   python3 flows.py <"$work/flows.json"
 elif cli flows list >"$work/flows.txt" && cli flows show "$flow_id" >"$work/flow.txt"; then
+  say "the flows found so far: each a way that requests take through the shop, without a line of configuration"
+  echo
   cat "$work/flows.txt"
+  echo
+  say "one of them, an order, in detail: what it visits, how often, how long, and traces to look at"
   echo
   cat "$work/flow.txt"
 else
@@ -272,10 +277,10 @@ cat <<EOF
 The flows change while customers shop. To look further, in another terminal:
 
   export TESTMESH_SERVER=$server
-  $binary flows list
-  $binary flows show $flow_id
-  $binary traces search --status error
-  $binary settings get
+  $binary_shown flows list
+  $binary_shown flows show $flow_id
+  $binary_shown traces search --status error
+  $binary_shown settings get
   curl -s $flows_url/$flow_id
   curl -s $flows_url/$flow_id/traces
   curl -s $server/api/v1/workspaces/$workspace/telemetry/traces
