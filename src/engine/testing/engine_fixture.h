@@ -25,7 +25,7 @@
 #include "engine/engine.h"
 #include "model/span.h"
 #include "otlp/convert.h"
-#include "store/embedded/document_store.h"
+#include "store/documents/document_store.h"
 
 namespace testmesh::engine::testing {
 
