@@ -20,6 +20,7 @@ EOF
 demo=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$demo")
 binary=${TESTMESH_BINARY:-$root/build/release/testmesh}
+binary_shown=${binary#"$PWD/"} # as one would type it here
 workspace=00000000-0000-4000-8000-000000000001
 once=no
 rate=8
@@ -119,6 +120,7 @@ answers() { curl -fsS --max-time 2 --noproxy '*' -o "${2:-/dev/null}" "$1"; }
 # The address that a service prints once it listens, when it also answers there.
 address_of() { grep -om1 'http://127\.0\.0\.1:[1-9][0-9]*' "$work/$1.log"; }
 service_answers() { answers "$(address_of "$1")/healthz"; }
+service_listens() { local address; address=$(address_of "$1") && taken "${address##*:}"; }
 
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
@@ -192,6 +194,8 @@ export OTEL_EXPORTER_OTLP_ENDPOINT=$otlp OTEL_BSP_SCHEDULE_DELAY=1000
 export OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=demo,service.version=1.0.0
 # Node: the default also asks the metadata services of clouds.
 export OTEL_NODE_RESOURCE_DETECTORS=env,host,os,process,serviceinstance
+# Node: a look-up of a name at the start is a trace of its own, and says nothing of the shop.
+export OTEL_NODE_DISABLED_INSTRUMENTATIONS=dns
 # Python: the default is gRPC, whose exporter is not installed.
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
 # The probes below are no part of the shop.
@@ -218,7 +222,7 @@ OTEL_SERVICE_NAME=order-service \
   USER_SERVICE_URL=$(address_of user-service) PRODUCT_SERVICE_URL=$(address_of product-service) \
   start order-service TERM env -C order-service \
   node --require @opentelemetry/auto-instrumentations-node/register app.js
-ready order-service 60 service_answers order-service
+ready order-service 60 service_listens order-service # Node would trace a probe
 for service in user-service product-service order-service; do
   say "$service ready: $(address_of $service)"
 done
@@ -254,7 +258,11 @@ echo
 if [[ ! -x $binary ]]; then # another server may be looked at without the program here
   python3 flows.py <"$work/flows.json"
 elif cli flows list >"$work/flows.txt" && cli flows show "$flow_id" >"$work/flow.txt"; then
+  say "the flows found so far: each a way that requests take through the shop, without a line of configuration"
+  echo
   cat "$work/flows.txt"
+  echo
+  say "one of them, an order, in detail: what it visits, how often, how long, and traces to look at"
   echo
   cat "$work/flow.txt"
 else
@@ -269,10 +277,10 @@ cat <<EOF
 The flows change while customers shop. To look further, in another terminal:
 
   export TESTMESH_SERVER=$server
-  $binary flows list
-  $binary flows show $flow_id
-  $binary traces search --status error
-  $binary settings get
+  $binary_shown flows list
+  $binary_shown flows show $flow_id
+  $binary_shown traces search --status error
+  $binary_shown settings get
   curl -s $flows_url/$flow_id
   curl -s $flows_url/$flow_id/traces
   curl -s $server/api/v1/workspaces/$workspace/telemetry/traces

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include "base/varint.h"
@@ -186,7 +187,25 @@ base::Result<void> Engine::recover() {
   TRY_ASSIGN(journal_, store::Journal::open(options_.data_directory + "/journal"));
   TRY(journal_->replay(from, [&](const store::JournalEntry& entry) { return replay_entry(entry); }));
   for (auto& [id, partition] : partitions_) partition->journaled = partition->dictionary.log_size();
+  remove_unknown_directories();
   return {};
+}
+
+// What a crash left of a partition whose document was gone already. When no
+// partition is known the documents may be what is missing: touch nothing.
+void Engine::remove_unknown_directories() {
+  if (partitions_.empty()) return;
+  const std::string spans = options_.data_directory + "/spans/";
+  for (const std::string& owner : store::list_directory(spans)) {
+    if (!model::WorkspaceId::parse(owner)) continue;
+    for (const std::string& name : store::list_directory(spans + owner)) {
+      uint32_t id = 0;
+      const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id);
+      if (error != std::errc() || end != name.data() + name.size() || partitions_.contains(id)) continue;
+      std::error_code ignored;
+      std::filesystem::remove_all(spans + owner + "/" + name, ignored);
+    }
+  }
 }
 
 // entry: definitions (count; partition, offset, bytes)* · batches (count; partition, arrival, spans, parts (count; bytes)*)*
@@ -199,6 +218,9 @@ base::Result<void> Engine::replay_entry(const store::JournalEntry& entry) {
   const uint64_t definitions = reader.varint();
   for (uint64_t i = 0; i < definitions && !reader.failed(); ++i) {
     const auto id = static_cast<uint32_t>(reader.varint());
+    // Of a partition that is gone too: its number must not come again while
+    // the journal speaks of it.
+    next_partition_ = std::max(next_partition_, id + 1);
     const uint64_t offset = reader.varint();
     const std::string_view bytes = reader.sized();
     if (const auto found = partitions_.find(id); found != partitions_.end() && !reader.failed())
@@ -208,6 +230,7 @@ base::Result<void> Engine::replay_entry(const store::JournalEntry& entry) {
   const uint64_t batches = reader.varint();
   for (uint64_t i = 0; i < batches && !reader.failed(); ++i) {
     const auto id = static_cast<uint32_t>(reader.varint());
+    next_partition_ = std::max(next_partition_, id + 1);
     const base::UnixNanos arrival = reader.varint();
     const uint64_t spans = reader.varint();
     const uint64_t parts = reader.varint();
@@ -323,7 +346,11 @@ void Engine::submit(const model::WorkspaceId& id, std::string_view request, Done
   }
   batch.done = std::move(done);
   {
-    const std::scoped_lock lock(queue_mutex_);
+    std::unique_lock lock(queue_mutex_);
+    if (stopping_) {  // since it was looked at first: nobody may be there to write it
+      lock.unlock();
+      return batch.done(base::fail(base::ErrorCode::kUnavailable, "the server is stopping"));
+    }
     waiting_bytes_ += batch.bytes;
     queue_.push_back(std::move(batch));
   }
@@ -343,9 +370,12 @@ void Engine::run_committer() {
       group.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.begin() + static_cast<std::ptrdiff_t>(count)));
       queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
       waiting_bytes_ -= bytes;
+      committing_ = true;
     }
     commit(group);
     group.clear();
+    const std::scoped_lock lock(queue_mutex_);
+    committing_ = false;
   }
 }
 
@@ -467,6 +497,7 @@ void Engine::remove_partition(const std::shared_ptr<store::Partition>& partition
   std::vector<store::DocumentWrite> documents{{partition_key(partition->id), std::nullopt}};
   for (uint32_t shard = 0; shard < options_.shards; ++shard)
     documents.push_back({segment_prefix(shard) + std::to_string(partition->id), std::nullopt});
+  partition->removed = true;
   for (auto& shard : shards_) {
     const auto lock = shard->lock_for_read();
     shard->drop_partition(partition->workspace, partition->id);
@@ -488,6 +519,7 @@ base::Result<void> Engine::drop_workspace(const model::WorkspaceId& id) {
     for (const auto& [number, partition] : partitions_)
       if (partition->workspace == id) partitions.push_back(partition);
   }
+  for (const auto& partition : partitions) partition->removed = true;
   for (auto& shard : shards_) {
     const auto lock = shard->lock_for_read();
     shard->drop_workspace(id);
@@ -558,7 +590,7 @@ void Engine::wait_until_taken() {
   for (;;) {
     {
       const std::scoped_lock lock(queue_mutex_);
-      if (queue_.empty()) break;
+      if (queue_.empty() && !committing_) break;
     }
     std::this_thread::yield();
   }

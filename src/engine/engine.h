@@ -84,6 +84,7 @@ class Engine final : public store::SpanSink, public store::TelemetryStore {
   Engine(EngineOptions, store::DocumentStore&, const base::Clock&, SettingsOf);
   base::Result<void> recover();
   base::Result<void> replay_entry(const store::JournalEntry&);
+  void remove_unknown_directories();
   std::shared_ptr<Workspace> workspace(const model::WorkspaceId&);        // finds or makes
   std::shared_ptr<Workspace> known_workspace(const model::WorkspaceId&);  // null
   base::Result<std::shared_ptr<store::Partition>> partition_for(Workspace&, base::UnixNanos now);
@@ -116,6 +117,7 @@ class Engine final : public store::SpanSink, public store::TelemetryStore {
   std::condition_variable queue_filled_;
   std::vector<Batch> queue_;
   size_t waiting_bytes_ = 0;  // in queue_
+  bool committing_ = false;
   bool stopping_ = false;
   bool stopped_ = false;
   std::string journal_trouble_;  // why the last journal write failed; empty: it did not

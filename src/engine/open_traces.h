@@ -116,6 +116,8 @@ class OpenTraces {
   // it again or close it.
   OpenTrace* take_due(base::UnixNanos now) {
     const uint64_t target = now / kTick;
+    // A clock that was set back: what is due is found within one turn again.
+    if (target + kTicks / 4 < now_tick_) now_tick_ = target;
     if (now_tick_ == 0 || target > now_tick_ + 100 * kTicks) now_tick_ = std::max(now_tick_, target - std::min<uint64_t>(target, kTicks));
     while (now_tick_ <= target) {
       auto& due = wheel_[now_tick_ % kTicks];

@@ -92,7 +92,7 @@ void Shard::push(ShardBatch batch) {
 
 void Shard::wait_below(size_t bytes) {
   std::unique_lock lock(queue_mutex_);
-  queue_drained_.wait(lock, [&] { return stopping_ || queued_bytes() < bytes; });
+  queue_drained_.wait(lock, [&] { return stopping_ || trouble_ || queued_bytes() < bytes; });
 }
 
 std::unique_lock<std::mutex> Shard::lock_for_read() {
@@ -103,7 +103,7 @@ std::unique_lock<std::mutex> Shard::lock_for_read() {
   }
   readers_waiting_.fetch_add(1);
   std::unique_lock lock(mutex_);
-  applied_changed_.wait(lock, [&] { return applied_ >= target || !worker_.joinable(); });
+  applied_changed_.wait(lock, [&] { return applied_ >= target || trouble_ || !worker_.joinable(); });
   readers_waiting_.fetch_sub(1);
   readers_done_.notify_all();
   return lock;
@@ -128,6 +128,14 @@ void Shard::note_failure(const base::Error& error) {
   counters_.store_failures.fetch_add(1, std::memory_order_relaxed);
   trouble_message_ = error.message;
   trouble_ = true;
+  applied_changed_.notify_all();
+  tell_drained();
+}
+
+// Whoever has just looked at the queue must be waiting before he is told.
+void Shard::tell_drained() {
+  { const std::scoped_lock lock(queue_mutex_); }
+  queue_drained_.notify_all();
 }
 
 // ---- the worker --------------------------------------------------------------
@@ -163,7 +171,7 @@ void Shard::run() {
       applied_changed_.notify_all();
       queued_bytes_.fetch_sub(batch->bytes, std::memory_order_relaxed);
       counters_.queued_bytes.fetch_sub(batch->bytes, std::memory_order_relaxed);
-      queue_drained_.notify_all();
+      tell_drained();
     }
     const auto now = std::chrono::steady_clock::now();
     if (!trouble_ || now >= retry_at) {
@@ -220,6 +228,7 @@ void Shard::replay(const ShardBatch& batch) {
 
 void Shard::take(const ShardBatch& batch, bool replaying) {
   for (const BatchPart& part : batch.parts) {
+    if (part.partition->removed) continue;  // retention or the end of its workspace was faster
     ShardPartition* partition = partition_for(part.workspace, part.partition);
     if (!partition) continue;
     base::ByteReader reader(part.rows);
@@ -294,6 +303,7 @@ ShardPartition* Shard::partition_for(const std::shared_ptr<Workspace>& shared,
 
 bool Shard::look_at(OpenTrace& trace, base::UnixNanos now) {
   const base::UnixNanos idle = idle_timeout(settings_of_(trace.partition->workspace->shared->id));
+  if (trace.last_arrival > now + idle) trace.first_arrival = trace.last_arrival = now;  // the clock was set back
   const base::UnixNanos quiet = now > trace.last_arrival ? now - trace.last_arrival : 0;
   if (quiet >= idle) return close(trace, false, nullptr);
   if (now > trace.first_arrival && now - trace.first_arrival > std::max(kMaxOpenTime, 3 * idle)) {
@@ -594,6 +604,7 @@ void Shard::drop_partition(const model::WorkspaceId& id, uint32_t partition) {
   });
   for (OpenTrace* trace : open) open_.close(found->second.get(), *trace);
   found->second->partitions.erase(partition);
+  unsaved_.erase(segment_prefix(options_.index) + std::to_string(partition));
   changed_ = true;
 }
 

@@ -139,7 +139,8 @@ class Shard {
   bool has_trouble() const { return trouble_.load(std::memory_order_relaxed); }
   std::string trouble() const;
 
-  // Runs `ask` when every batch pushed before the call has been taken in.
+  // Runs `ask` when every batch pushed before the call has been taken in; in
+  // trouble, when nothing is taken in, at once.
   void read(const std::function<void()>& ask);
   // The same, holding on to the lock.
   std::unique_lock<std::mutex> lock_for_read();
@@ -178,6 +179,7 @@ class Shard {
   base::Result<void> checkpoint();
   void fill_late_filter();
   void note_failure(const base::Error&);
+  void tell_drained();
   void update_gauges();
 
   const ShardOptions options_;

@@ -144,10 +144,14 @@ base::Result<void> Journal::start_file(uint64_t number) {
 base::Result<Journal::Appended> Journal::append(const std::vector<std::string_view>& pieces) {
   size_t size = 0;
   for (const std::string_view piece : pieces) size += piece.size();
-  if (!file_.is_open() || end_.offset + kHeader + size > file_size_) {
+  if (!file_.is_open() || end_.offset + kHeader + size > kFileBytes) {
     file_size_ = std::max(kFileBytes, kHeader + size);
-    TRY(start_file(end_.file + 1));
+    const auto started = start_file(end_.file + 1);
     file_size_ = kFileBytes;
+    if (!started) {
+      file_ = {};  // it may be half made: the next append makes it again
+      return std::unexpected(started.error());
+    }
   }
   Hasher hasher(end_.file, end_.offset);
   for (const std::string_view piece : pieces) hasher.add(piece);

@@ -28,10 +28,14 @@ base::Result<std::shared_ptr<Partition>> Partition::open(uint32_t id, const mode
 base::Result<void> Partition::save_definitions() {
   const std::scoped_lock lock(log_mutex_);
   const std::string definitions = dictionary.definitions(saved_);
-  if (definitions.empty()) return {};
-  TRY(model_log_.append(definitions));
+  if (!definitions.empty()) {
+    TRY(model_log_.append(definitions));
+    saved_ += definitions.size();  // appended once, whatever becomes of the sync
+    unsynced_ = true;
+  }
+  if (!unsynced_) return {};
   TRY(model_log_.sync());
-  saved_ += definitions.size();
+  unsynced_ = false;
   // The journal may still need what it has not been given yet.
   dictionary.forget_log_before(std::min(saved_, journaled.load()));
   return {};

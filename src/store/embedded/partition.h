@@ -40,6 +40,7 @@ class Partition {
   std::atomic<base::UnixNanos> newest_arrival{0};
   std::atomic<uint64_t> spans{0};           // received
   std::atomic<uint64_t> journaled{0};       // bytes of the dictionary's log that are in the journal; committer only writes
+  std::atomic<bool> removed{false};         // its files are gone or about to go: rows still on their way are dropped
   TraceKinds& kinds(uint32_t shard) { return *kinds_[shard]; }
 
   // Writes the dictionary's new definitions to model.log, synced.
@@ -53,7 +54,8 @@ class Partition {
  private:
   std::mutex log_mutex_;
   AppendLog model_log_;
-  uint64_t saved_ = 0;
+  uint64_t saved_ = 0;      // bytes of the dictionary's log that are in model_log_
+  bool unsynced_ = false;   // some of them perhaps not on disk
   std::vector<std::unique_ptr<TraceKinds>> kinds_;
   mutable std::mutex mutex_;
   std::vector<SealedSegment> segments_;

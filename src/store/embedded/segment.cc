@@ -518,9 +518,12 @@ base::Result<std::shared_ptr<const Segment>> Segment::open(const std::string& di
   TRY_ASSIGN(const std::string lines_head, segment->lines_.read_at(0, 8));
   if (base::load_fixed<uint32_t>(lines_head.data()) != kLinesMagic) return corrupt();
   const auto blocks = base::load_fixed<uint32_t>(lines_head.data() + 4);
+  TRY_ASSIGN(const uint64_t lines_size, segment->lines_.size());
+  if (blocks > lines_size / 8) return corrupt();
   TRY_ASSIGN(const std::string block_offsets, segment->lines_.read_at(8, (size_t{blocks} + 1) * 8));
   for (size_t i = 0; i <= blocks; ++i)
     segment->block_offsets_.push_back(base::load_fixed<uint64_t>(block_offsets.data() + i * 8));
+  if (!std::ranges::is_sorted(segment->block_offsets_) || segment->block_offsets_.back() > lines_size) return corrupt();
   return segment;
 }
 
@@ -623,7 +626,9 @@ bool read_line(base::ByteReader& reader, TraceLine& line) {
 
 base::Result<std::string> Segment::line_block(size_t block) const {
   TRY_ASSIGN(const std::string bytes, lines_.read_at(block_offsets_[block], block_offsets_[block + 1] - block_offsets_[block]));
-  if (bytes.size() < 4) return base::fail(base::ErrorCode::kCorrupt, lines_.path() + " does not read back");
+  constexpr size_t kMaxLine = 64;
+  if (bytes.size() < 4 || base::load_fixed<uint32_t>(bytes.data()) > kLinesPerBlock * kMaxLine)
+    return base::fail(base::ErrorCode::kCorrupt, lines_.path() + " does not read back");
   return decompress(std::string_view(bytes).substr(4), base::load_fixed<uint32_t>(bytes.data()));
 }
 

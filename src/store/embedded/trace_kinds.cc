@@ -44,6 +44,7 @@ std::optional<TraceKind> decode(base::ByteReader& reader) {
 struct TraceKinds::Tables {
   boost::unordered_flat_map<std::string, uint32_t> ids;
   std::string unsaved;
+  bool unsynced = false;  // some of the log perhaps not on disk
   AppendLog log;
 };
 
@@ -76,10 +77,15 @@ uint32_t TraceKinds::intern(const TraceKind& kind) {
 }
 
 base::Result<void> TraceKinds::save() {
-  if (tables_->unsaved.empty()) return {};
-  TRY(tables_->log.append(tables_->unsaved));
-  tables_->unsaved.clear();
-  return tables_->log.sync();
+  if (!tables_->unsaved.empty()) {
+    TRY(tables_->log.append(tables_->unsaved));
+    tables_->unsaved.clear();
+    tables_->unsynced = true;
+  }
+  if (!tables_->unsynced) return {};
+  TRY(tables_->log.sync());
+  tables_->unsynced = false;
+  return {};
 }
 
 }  // namespace testmesh::store
