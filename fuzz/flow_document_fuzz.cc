@@ -2,8 +2,8 @@
 // or yields a book that can be asked, counted on and saved.
 //
 // Input: the first byte chooses what the rest is: 0 the statistics of a flow
-// (version and identity are put before them), 1 an hour's series, 2 a whole
-// flow document, 3 key and value.
+// (version 1 and identity are put before them), 1 an hour's series, 2 a whole
+// flow document, 3 key and value, 4 the statistics and what follows in version 2.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -27,9 +27,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string id = base::to_hex(flow->id.bytes);
   std::string key = "flow/" + id;
   std::string document;
-  switch (data[0] % 4) {
+  switch (data[0] % 5) {
     case 0:
-      document = '\1';
+    case 4:
+      document = static_cast<char>(data[0] % 5 == 0 ? 1 : 2);
       discovery::put_bytes(document, discovery::FlowCatalog::encode_identity(*flow));
       document += value;
       value = document;
