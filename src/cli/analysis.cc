@@ -48,8 +48,9 @@ struct Analysis::Impl {
     // not come from a hash table or from the order of files.
     std::vector<Trace*> ordered;
     for (auto& [id, trace] : traces) {
+      keep_first_of_each_id(trace);
       std::ranges::sort(trace, [](const model::Span& a, const model::Span& b) {
-        return std::tie(a.start, a.span_id, a.end, a.name) < std::tie(b.start, b.span_id, b.end, b.name);
+        return std::tie(a.start, a.span_id) < std::tie(b.start, b.span_id);
       });
       ordered.push_back(&trace);
     }
@@ -61,13 +62,19 @@ struct Analysis::Impl {
     traces.clear();
   }
 
+  void keep_first_of_each_id(Trace& trace) {
+    std::ranges::stable_sort(trace, {}, &model::Span::span_id);
+    const auto again = std::ranges::unique(trace, {}, &model::Span::span_id);
+    counts.duplicate_spans += again.size();
+    trace.erase(again.begin(), again.end());
+  }
+
   void count(const Trace& trace) {
     const auto inputs = inputs_of(trace);
     const discovery::TraceAnalysis& found =
         analyzer.analyze(inputs, [&](uint32_t i) { return url_of(trace[i]); });
     ++counts.traces;
-    counts.spans += trace.size() - found.duplicates;
-    counts.duplicate_spans += found.duplicates;
+    counts.spans += trace.size();
     counts.cycles_cut += found.cycles_cut;
     ++(found.test ? counts.test : found.partial ? counts.partial : counts.whole);
     const auto kind = found.test      ? discovery::TraceClass::kTest
