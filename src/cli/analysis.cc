@@ -51,7 +51,7 @@ struct Analysis::Impl {
     for (auto& [id, trace] : traces) {
       drop_repeats(trace);
       std::ranges::sort(trace, [](const model::Span& a, const model::Span& b) {
-        return std::tie(a.start, a.span_id, a.end, a.name) < std::tie(b.start, b.span_id, b.end, b.name);
+        return std::tie(a.start, a.span_id) < std::tie(b.start, b.span_id);
       });
       ordered.push_back(&trace);
     }

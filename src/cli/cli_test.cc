@@ -388,6 +388,10 @@ TEST_F(Cli, AnalysesFilesTheSameWayEveryTime) {
   EXPECT_EQ(report["flows"][0]["occurrence_count"], 14);
   EXPECT_EQ(report["flows"][0]["path_string"], "service:shop->service:cart");
   EXPECT_EQ(report["flows"][0]["nodes"].size(), 2u);
+  const std::string again = file("again.pb", otlp::encode_protobuf({span(1, 1, 0, 0, 5, "late")}));
+  const json repeated = json::parse(run({"analyze", a, b, again, "--output", "json"}).out);
+  EXPECT_EQ(repeated["flows"], report["flows"]) << "of several spans with one id the first counts";
+  EXPECT_EQ(repeated["duplicate_spans"], 1);
   EXPECT_EQ(run({"analyze", (directory / "missing").string()}).code, 1);
   const std::string evil =
       file("evil.pb", otlp::encode_protobuf({span(1, 1, 0, 0, 5, "<script>alert(1)</script>")}));

@@ -16,11 +16,12 @@ std::string_view text_of(const model::Value& value, std::vector<std::string>& sc
 SpanDescription describe(const model::Span& span, std::vector<std::string>& scratch) {
   // Views point into its elements, which must not move.
   scratch.clear();
-  scratch.reserve(kSlotCount + 2);
+  scratch.reserve(kSlotCount + 3);
   SpanDescription result;
   result.kind = span.kind;
   result.name = span.name;
-  result.service = model::service_name(*span.resource);
+  if (const model::Value* value = model::find_attribute(span.resource->attributes, "service.name"))
+    result.service = text_of(*value, scratch);
   for (const char* key : {"deployment.environment.name", "deployment.environment"}) {
     const model::Value* value = model::find_attribute(span.resource->attributes, key);
     if (value) result.environment = text_of(*value, scratch);

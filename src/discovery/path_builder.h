@@ -98,7 +98,7 @@ class PathBuilder {
   void handle_attempts(std::span<Attempt> attempts);
   bool take_subtree(uint32_t failed, uint32_t next);
   uint32_t index_in(const ItemList& list, uint32_t failed, uint32_t item);
-  void count_retry(uint32_t position, uint32_t fallback);
+  void count_retry(uint32_t retry, uint32_t fallback);
 
   void locate();
 

@@ -316,17 +316,23 @@ class Oracle {
                       url == span.attributes.end() ? "" : url->second);
   }
 
-  // Start as it counts, then what tells attempts at one instant apart.
-  auto attempt_order(uint64_t id) {
-    const TestSpan& span = *at(id).span;
-    const uint64_t counted = span.start % 1'000'000 == 0 ? span.start + 1'000'000 : span.start;
-    return std::tuple(counted, span.start, span.end, id);
+  uint64_t counted_start(uint64_t id) {
+    const uint64_t start = at(id).span->start;
+    return start % 1'000'000 == 0 ? start + 1'000'000 : start;
   }
 
+  auto order_of_starts(uint64_t id) {
+    return std::tuple(counted_start(id), at(id).span->start, at(id).span->end, id);
+  }
+
+  auto order_of_ends(uint64_t id) { return std::tuple(at(id).span->end, at(id).span->start, id); }
+
   bool after(uint64_t next, uint64_t failed) {
-    const auto n = attempt_order(next), f = attempt_order(failed);
-    if (operation_of(next) != operation_of(failed) || n <= f || std::get<0>(n) < std::get<2>(f)) return false;
-    return std::get<1>(n) != std::get<1>(f) || std::get<0>(n) != std::get<1>(n);
+    if (operation_of(next) != operation_of(failed) || order_of_ends(next) <= order_of_ends(failed))
+      return false;
+    if (counted_start(next) < at(failed).span->end) return false;
+    const uint64_t start = at(next).span->start;
+    return start != at(failed).span->start || start != counted_start(next);
   }
 
   void retry(std::vector<uint64_t> siblings, std::map<uint64_t, List>& lists) {
@@ -335,15 +341,15 @@ class Oracle {
     std::vector<uint64_t> failed;
     for (const uint64_t id : siblings)
       if (at(id).span->failed) failed.push_back(id);
-    std::ranges::sort(failed, std::greater(), [&](uint64_t id) { return attempt_order(id); });
-    std::ranges::sort(siblings, {}, [&](uint64_t id) { return attempt_order(id); });
+    std::ranges::sort(failed, std::greater(), [&](uint64_t id) { return order_of_ends(id); });
+    std::ranges::sort(siblings, {}, [&](uint64_t id) { return order_of_starts(id); });
     for (const uint64_t id : failed) {
       bool first = true, taken = false;
       for (const uint64_t next : siblings) {
         if (!after(next, id)) continue;
         if (first) {
           counted.insert(next);
-          counts.emplace_back(id, next);
+          counts.emplace_back(next, id);
           first = false;
         }
         if (!taken) taken = take(lists[id], lists[next]);

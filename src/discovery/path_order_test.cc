@@ -317,7 +317,7 @@ TEST(Retry, AnAttemptThatVisitedSomethingElseStays) {
   auto& second = t.called("b", 6, 20);
   t.server("b", "GET", "/i").under(second).ns(7, 19);
   EXPECT_EQ(t.path(), "api_endpoint:GET /->api_endpoint:GET /i->database:only here->api_endpoint:GET /i");
-  EXPECT_THAT(t.flow().retries, ElementsAre(0, 1, 0, 0));
+  EXPECT_THAT(t.flow().retries, ElementsAre(0, 0, 0, 1));  // the retry is the second
 }
 
 TEST(Retry, NotBeforeTheErrorEnded) {
@@ -335,6 +335,15 @@ TEST(Retry, AWholeMillisecondStartCountsLaterHereToo) {
   auto& again = t.called("b", 5 * kMs, 9 * kMs);
   t.server("b", "GET", "/i").under(again).ns(6 * kMs, 8 * kMs);
   EXPECT_EQ(t.path(), "api_endpoint:GET /->api_endpoint:GET /i");
+}
+
+TEST(Retry, TheStartOfTheFailedAttemptDoesNotCountLater) {
+  Siblings t;
+  t.called("b", 3 * kMs, 3 * kMs + 400'000).error();  // happens to start on a whole millisecond
+  auto& again = t.called("b", 3 * kMs + 500'001, 9 * kMs);
+  t.server("b", "GET", "/i").under(again).ns(6 * kMs, 8 * kMs);
+  EXPECT_EQ(t.path(), "api_endpoint:GET /->api_endpoint:GET /i");
+  EXPECT_THAT(t.flow().retries, ElementsAre(0, 1));
 }
 
 TEST(Retry, AnotherUrlIsAnotherOperation) {

@@ -192,5 +192,18 @@ TEST(Describe, ReadsAModelSpan) {
   EXPECT_EQ(description[Slot::kTestmeshExecutionId], "1");
 }
 
+TEST(Describe, AServiceNameIsReadAsAnyOtherAttribute) {
+  const auto service_of = [](model::Value value) {
+    auto resource = std::make_shared<model::Resource>();
+    resource->attributes = {{"service.name", std::move(value)}};
+    model::Span span;
+    span.resource = resource;
+    std::vector<std::string> scratch;
+    return std::string(describe(span, scratch).service);
+  };
+  EXPECT_EQ(service_of({int64_t{7}}), "7");  // integers are written in decimal
+  EXPECT_EQ(service_of({true}), "");         // other types are no names
+}
+
 }  // namespace
 }  // namespace testmesh::discovery

@@ -64,34 +64,39 @@ void PathBuilder::handle_retries(std::span<const uint32_t> children) {
 // Attempts at one operation. From the last to the first, so that an attempt
 // whose successor failed too takes what that one has taken.
 void PathBuilder::handle_attempts(std::span<Attempt> attempts) {
-  // At one instant of a clock that was cut off, what came after ended later. A
-  // position is as good as (start, id) among siblings.
+  // By the start that counts; a position is as good as (start, id) among siblings.
   std::ranges::sort(attempts, {},
                     [](const Attempt& a) { return std::tuple(a.counted_start, a.start, a.end, a.position); });
-  for (size_t i = attempts.size(); i-- > 0;) {
+  // Which of two came first shows in their ends alone when a start was cut off.
+  const auto order = [](const Attempt& a) { return std::tuple(a.end, a.start, a.position); };
+  std::vector<uint32_t> failures;
+  for (uint32_t i = 0; i < attempts.size(); ++i)
+    if (attempts[i].error) failures.push_back(i);
+  std::ranges::sort(failures,
+                    [&](uint32_t a, uint32_t b) { return order(attempts[a]) > order(attempts[b]); });
+
+  for (const uint32_t i : failures) {
     const Attempt& failed = attempts[i];
-    if (!failed.error) continue;
-    auto next = attempts.begin() + static_cast<ptrdiff_t>(i) + 1;
     // The very same instant is beside it, not after it.
-    if (failed.counted_start == failed.start)
-      next = std::upper_bound(next, attempts.end(), failed, [](const Attempt& a, const Attempt& b) {
-        return std::pair(a.counted_start, a.start) < std::pair(b.counted_start, b.start);
-      });
-    next = std::lower_bound(next, attempts.end(), failed.end,
-                            [](const Attempt& a, uint64_t end) { return a.counted_start < end; });
-    if (next == attempts.end()) continue;
-    const uint32_t immediate = next->position;
-    resent_after_failure_.push_back(immediate);
+    const bool exact = failed.counted_start == failed.start;
+    const auto follows = [&](const Attempt& next) {
+      return order(next) > order(failed) && !(exact && next.start == failed.start);
+    };
+    auto next = std::ranges::lower_bound(attempts, failed.end, {}, &Attempt::counted_start);
+    for (; next != attempts.end() && !follows(*next) && retry_budget_ > 0; ++next) --retry_budget_;
+    if (next == attempts.end() || !follows(*next)) continue;
+    resent_after_failure_.push_back(next->position);
+    count_retry(next->position, failed.position);
     for (; next != attempts.end() && retry_budget_ > 0; ++next) {
       --retry_budget_;
-      if (take_subtree(failed.position, next->position)) break;
+      if (follows(*next) && take_subtree(failed.position, next->position)) break;
     }
-    count_retry(failed.position, immediate);
   }
 }
 
-void PathBuilder::count_retry(uint32_t position, uint32_t fallback) {
-  const ItemList* list = &place(position).list;
+// At the first node that the retry adds.
+void PathBuilder::count_retry(uint32_t retry, uint32_t fallback) {
+  const ItemList* list = &place(retry).list;
   if (list->count == 0) list = &place(fallback).list;
   if (list->count > 0) retried_.push_back(subtrees_.members(*list).front());
 }
