@@ -137,7 +137,7 @@ TEST(RandomTraces, TheAnalyzerAgreesWithThePlainRulesInAnyInputOrder) {
     std::ranges::shuffle(spans, random);
     ASSERT_EQ(described(as_oracle(workspace.analyze(spans))), described(expected.flows)) << described(spans);
   }
-  EXPECT_GT(other_services, rounds / 200);
+  EXPECT_GE(other_services, rounds / 200);
 }
 
 }  // namespace
