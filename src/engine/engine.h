@@ -60,6 +60,7 @@ class Engine final : public store::SpanSink, public store::TelemetryStore {
   base::Result<void> drop_workspace(const model::WorkspaceId&) override;
   base::Result<void> ready() const override;
 
+  uint32_t shard_count() const { return options_.shards; }  // as the directory has it
   const Counters& counters() const { return counters_; }
   uint64_t journal_bytes_on_disk() const { return journal_->bytes_on_disk(); }
   // Removes partitions past their retention; also done once a minute.

@@ -120,6 +120,7 @@ bool parse_serve_options(int argc, const char* const* argv, ServeOptions& option
     return usage("--trace-idle-timeout: " + problem);
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   if (options.threads == 0) options.threads = cores;
+  options.shards_given = options.shards != 0;
   if (options.shards == 0) options.shards = std::min(cores, 16u);
   if (options.threads > 256 || options.shards > 64) return usage("--threads goes up to 256, --shards up to 64");
   return true;

@@ -19,6 +19,7 @@ struct ServeOptions {
   std::string store = "embedded";
   uint32_t threads = 0;  // 0: one a core
   uint32_t shards = 0;   // 0: one a core; fixed when the data directory is made
+  bool shards_given = false;
   uint64_t max_open_mib = 384;
   std::string log_level = "info";
 };

@@ -122,6 +122,9 @@ int serve(int argc, const char* const* argv) {
 
   auto storage = open_storage(options);
   if (!storage) return fail_start(storage.error().message);
+  if (const uint32_t shards = storage->engine->shard_count(); options.shards_given && shards != options.shards)
+    spdlog::warn("{} was made with {} shards and keeps them: --shards {} is for new directories", options.data_dir, shards,
+                 options.shards);
 
   ingest::IngestCounters ingest_counters;
   ingest::OtlpHttp otlp(

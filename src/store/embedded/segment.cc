@@ -343,11 +343,16 @@ base::Result<void> SegmentWriter::add(const std::vector<Row>& rows, const std::v
   return {};
 }
 
+base::Result<void> SegmentWriter::open_records() {
+  if (records_.is_open()) return {};
+  TRY_ASSIGN(records_, File::open(path(".rec", number_), File::Mode::kCreate));
+  new_files_ = true;
+  return {};
+}
+
 base::Result<void> SegmentWriter::flush_chunk() {
   if (tail_.traces == 0) return {};
-  if (!records_.is_open()) {
-    TRY_ASSIGN(records_, File::open(path(".rec", number_), File::Mode::kCreate));
-  }
+  TRY(open_records());
   const std::string bytes = compress_chunk(tail_);
   TRY(records_.write_at(record_bytes_, bytes));
   record_bytes_ += bytes.size();
@@ -358,11 +363,10 @@ base::Result<void> SegmentWriter::flush_chunk() {
 
 base::Result<SegmentState> SegmentWriter::checkpoint() {
   if (dirty_) {
-    if (!records_.is_open()) {
-      TRY_ASSIGN(records_, File::open(path(".rec", number_), File::Mode::kCreate));
-    }
+    TRY(open_records());
     if (!active_.is_open()) {
       TRY_ASSIGN(active_, File::open(path(".act", number_), File::Mode::kCreate));
+      new_files_ = true;
     }
     std::string lines;
     for (size_t i = saved_lines_; i < lines_.size(); ++i) append_active_line(lines, lines_[i]);
@@ -371,6 +375,10 @@ base::Result<SegmentState> SegmentWriter::checkpoint() {
     TRY(records_.sync());
     saved_lines_ = lines_.size();
     dirty_ = false;
+  }
+  if (new_files_) {  // their names must be as durable as what is in them
+    TRY(sync_directory(directory_));
+    new_files_ = false;
   }
   return SegmentState{number_, record_bytes_, saved_lines_, tail_};
 }
@@ -444,6 +452,7 @@ base::Result<std::shared_ptr<const Segment>> SegmentWriter::seal() {
   TRY(records_.sync());
   TRY_ASSIGN(auto segment, Segment::open(directory_, shard_, number_));
   sealed_active_files_.push_back(path(".act", number_));
+  new_files_ = true;
   ++number_;
   records_ = {};
   active_ = {};

@@ -183,6 +183,7 @@ class SegmentWriter {
   size_t memory_bytes() const;
 
  private:
+  base::Result<void> open_records();
   base::Result<void> flush_chunk();
   void index_line(uint32_t line);
   std::string path(std::string_view extension, uint32_t number) const;
@@ -193,6 +194,7 @@ class SegmentWriter {
   uint64_t record_bytes_ = 0;
   uint64_t saved_lines_ = 0;
   bool dirty_ = false;
+  bool new_files_ = false;  // made since the directory was synced
   std::optional<base::Error> failure_;
   ChunkBuilder tail_;
   std::vector<uint64_t> chunk_offsets_{0};
