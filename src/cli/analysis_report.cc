@@ -30,8 +30,8 @@ Json to_json(const discovery::FlowDetail& detail) {
   const discovery::FlowSummary& summary = detail.summary;
   const discovery::FlowIdentity& flow = *summary.flow;
   Json path = Json::array(), nodes = Json::array(), samples = Json::array();
-  for (size_t i = 0; i < flow.nodes.size(); ++i) {
-    const model::PathNode& node = flow.nodes[i];
+  for (size_t i = 0; i < summary.nodes.size(); ++i) {
+    const model::PathNode& node = summary.nodes[i];
     Json fields{
         {"type", model::to_string(node.type)}, {"identifier", node.identifier}, {"service", node.service}};
     path.push_back(fields);
@@ -120,8 +120,8 @@ void html_nodes(std::ostream& out, const discovery::FlowDetail& detail) {
       << "</code></summary><table><tr><th>Node</th><th>Service</th><th class=n>Calls</th><th "
          "class=n>Retries</th>"
          "<th class=n>Self p50</th><th class=n>p50</th><th class=n>p95</th><th class=n>Errors</th></tr>\n";
-  for (size_t i = 0; i < detail.nodes.size() && i < detail.summary.flow->nodes.size(); ++i) {
-    const model::PathNode& node = detail.summary.flow->nodes[i];
+  for (size_t i = 0; i < detail.nodes.size() && i < detail.summary.nodes.size(); ++i) {
+    const model::PathNode& node = detail.summary.nodes[i];
     const discovery::NodeSummary& figures = detail.nodes[i];
     out << fmt::format(
         "<tr><td>{}: <code>{}</code></td><td>{}</td><td class=n>{:.2f}</td><td class=n>{}</td><td "

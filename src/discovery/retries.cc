@@ -82,15 +82,21 @@ void PathBuilder::handle_attempts(std::span<Attempt> attempts) {
     const auto follows = [&](const Attempt& next) {
       return order(next) > order(failed) && !(exact && next.start == failed.start);
     };
+    // Of a million at one instant the same are not looked at a million times.
+    const auto behind_its_instant =
+        exact ? std::ranges::upper_bound(attempts, failed.start, {}, &Attempt::counted_start)
+              : attempts.begin() + i + 1;
+    const auto step = [&](auto at) {
+      --retry_budget_;
+      return at->start == failed.start ? std::max(at + 1, behind_its_instant) : at + 1;
+    };
     auto next = std::ranges::lower_bound(attempts, failed.end, {}, &Attempt::counted_start);
-    for (; next != attempts.end() && !follows(*next) && retry_budget_ > 0; ++next) --retry_budget_;
+    while (next != attempts.end() && !follows(*next) && retry_budget_ > 0) next = step(next);
     if (next == attempts.end() || !follows(*next)) continue;
     resent_after_failure_.push_back(next->position);
     count_retry(next->position, failed.position);
-    for (; next != attempts.end() && retry_budget_ > 0; ++next) {
-      --retry_budget_;
+    for (; next != attempts.end() && retry_budget_ > 0; next = step(next))
       if (follows(*next) && take_subtree(failed.position, next->position)) break;
-    }
   }
 }
 

@@ -690,7 +690,6 @@ class Flow:
     entry_operation: str
     path: str
     graph_path: list = field(default_factory=list)
-    graph_paths: list = field(default_factory=list)  # of one path string, of other services
     latest: tuple = ()
     durations: list = field(default_factory=list)
     errors: int = 0
@@ -725,7 +724,6 @@ class Flow:
             "fingerprint": hashlib.sha256(self.path.encode()).hexdigest(),
             "path_string": self.path,
             "graph_path": self.graph_path,
-            "graph_paths": self.graph_paths,
             "occurrence_count": n,
             "test_count": self.tests,
             "avg_duration_ms": average,
@@ -764,13 +762,11 @@ def discover(spans):
         flow.children.update(trace.children_of())
         before = flow.retries or [0] * len(nodes)
         flow.retries = [a + n.retries for a, n in zip(before, nodes)]
-        graph_path = [{"type": n.type, "identifier": n.identifier, "service": n.service} for n in nodes]
-        if graph_path not in flow.graph_paths:
-            flow.graph_paths.append(graph_path)
         # "A flow's `graph_path` is its latest trace's."
         if (entry.start,) >= flow.latest:
             flow.latest = (entry.start,)
-            flow.graph_path = graph_path
+            flow.graph_path = [{"type": n.type, "identifier": n.identifier, "service": n.service}
+                               for n in nodes]
 
     for trace in traces:
         if trace.is_test():
