@@ -18,7 +18,8 @@ struct World {
   api::MapDocumentStore documents;
   std::unique_ptr<store::WorkspaceRegistry> registry =
       store::WorkspaceRegistry::open(documents, base::system_clock()).value();
-  api::Context context{.registry = *registry, .store = store, .metrics = {}, .openapi = "{}", .settings_mutex = {}};
+  api::Context context{
+      .registry = *registry, .store = store, .metrics = {}, .openapi = "{}", .settings_mutex = {}};
 };
 
 void check_expression(std::string_view text) {

@@ -15,9 +15,11 @@ namespace {
 
 using namespace testmesh;
 
-void check_rows(const encoding::Dictionary& dictionary, const encoding::EncodedBatch& batch, const otlp::DecodedSpans& reference) {
+void check_rows(const encoding::Dictionary& dictionary, const encoding::EncodedBatch& batch,
+                const otlp::DecodedSpans& reference) {
   std::multimap<std::pair<model::TraceId, model::SpanId>, const model::Span*> wanted;
-  for (const model::Span& span : reference.spans) wanted.emplace(std::pair(span.trace_id, span.span_id), &span);
+  for (const model::Span& span : reference.spans)
+    wanted.emplace(std::pair(span.trace_id, span.span_id), &span);
   for (const std::string& part : batch.parts) {
     base::ByteReader reader(part);
     while (!reader.done()) {
@@ -48,7 +50,13 @@ void check_rows(const encoding::Dictionary& dictionary, const encoding::EncodedB
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  encoding::Dictionary dictionary({.resources = 4, .scopes = 4, .keys = 64, .values_per_key = 8, .templates = 8, .shapes = 16, .bytes = 1 << 20});
+  encoding::Dictionary dictionary({.resources = 4,
+                                   .scopes = 4,
+                                   .keys = 64,
+                                   .values_per_key = 8,
+                                   .templates = 8,
+                                   .shapes = 16,
+                                   .bytes = 1 << 20});
   encoding::RowEncoder encoder(dictionary);
   encoding::EncodedBatch batch;
   batch.reset(2);

@@ -126,7 +126,8 @@ TEST_F(Telemetry, AFlowShowsTheNodesOfItsLatestTrace) {
   latest_nodes = nodes;
   latest_nodes.back().service = "reader";
   const json flow = get(at("flows/") + add_flow(1).to_string()).body;
-  EXPECT_EQ(flow["graph_path"][1], json::parse(R"({"type":"database","identifier":"pg","service":"reader"})"));
+  EXPECT_EQ(flow["graph_path"][1],
+            json::parse(R"({"type":"database","identifier":"pg","service":"reader"})"));
   EXPECT_EQ(flow["nodes"][1]["service"], "reader");
   EXPECT_EQ(get(at("flows")).body["flows"][0]["graph_path"], flow["graph_path"]);
 }

@@ -52,15 +52,14 @@ inline std::unexpected<Error> fail(ErrorCode code, std::string message) {
 #define TRY_CONCAT(a, b) TRY_CONCAT_INNER(a, b)
 
 // TRY(f()); returns f's error from the enclosing function.
-#define TRY(...)                                                               \
-  do {                                                                         \
-    if (auto try_result = (__VA_ARGS__); !try_result)                          \
-      return std::unexpected(std::move(try_result).error());                   \
+#define TRY(...)                                                                                             \
+  do {                                                                                                       \
+    if (auto try_result = (__VA_ARGS__); !try_result) return std::unexpected(std::move(try_result).error()); \
   } while (false)
 
 // TRY_ASSIGN(auto value, f());
-#define TRY_ASSIGN(declaration, expression)                                                  \
-  auto TRY_CONCAT(try_result_, __LINE__) = (expression);                                     \
-  if (!TRY_CONCAT(try_result_, __LINE__))                                                    \
-    return std::unexpected(std::move(TRY_CONCAT(try_result_, __LINE__)).error());            \
+#define TRY_ASSIGN(declaration, expression)                                       \
+  auto TRY_CONCAT(try_result_, __LINE__) = (expression);                          \
+  if (!TRY_CONCAT(try_result_, __LINE__))                                         \
+    return std::unexpected(std::move(TRY_CONCAT(try_result_, __LINE__)).error()); \
   declaration = std::move(*TRY_CONCAT(try_result_, __LINE__))

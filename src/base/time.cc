@@ -12,9 +12,9 @@ constexpr uint64_t kNanosPerSecond = 1'000'000'000;
 class SystemClock final : public Clock {
  public:
   UnixNanos now() const override {
-    return static_cast<UnixNanos>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
-            .count());
+    return static_cast<UnixNanos>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                      std::chrono::system_clock::now().time_since_epoch())
+                                      .count());
   }
 };
 
@@ -48,9 +48,9 @@ std::string to_rfc3339(UnixNanos time) {
   std::tm parts{};
   gmtime_r(&seconds, &parts);
   char text[64];
-  const int length = std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%09uZ", parts.tm_year + 1900,
-                                   parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                                   static_cast<unsigned>(time % kNanosPerSecond));
+  const int length = std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%09uZ",
+                                   parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                                   parts.tm_min, parts.tm_sec, static_cast<unsigned>(time % kNanosPerSecond));
   return std::string(text, static_cast<size_t>(length));
 }
 

@@ -188,7 +188,8 @@ TEST_F(Cli, WrongUsageIsTwo) {
 }
 
 TEST_F(Cli, SaysWhichCommandsThereAre) {
-  EXPECT_EQ(run({"flows", "lst"}).err, "testmesh flows: there is no command 'lst'. There is: list show traces histogram\n");
+  EXPECT_EQ(run({"flows", "lst"}).err,
+            "testmesh flows: there is no command 'lst'. There is: list show traces histogram\n");
   EXPECT_THAT(run({"flow"}).err, AllOf(HasSubstr("no command 'flow'"), HasSubstr(" flows ")));
   EXPECT_THAT(run({}).err, HasSubstr("Usage: testmesh"));
   EXPECT_THAT(run({"flows"}).err, HasSubstr("histogram"));

@@ -76,8 +76,11 @@ Result<void> show(Program& program, const Options& options) {
   line("Name", text_at(flow, "name"));
   if (!text_at(flow, "environment").empty()) line("Environment", text_at(flow, "environment"));
   constexpr size_t kIndent = 13, kLeastColumns = 30;
-  const size_t room = program.terminal.width == 0 ? 0 : std::max<size_t>(program.terminal.width, kIndent + kLeastColumns) - kIndent;
-  out << fmt::format("{:<13}{}\n", "Path", wrap(printable(text_at(flow, "path_string")), "->", room, kIndent));
+  const size_t room = program.terminal.width == 0
+                          ? 0
+                          : std::max<size_t>(program.terminal.width, kIndent + kLeastColumns) - kIndent;
+  out << fmt::format("{:<13}{}\n", "Path",
+                     wrap(printable(text_at(flow, "path_string")), "->", room, kIndent));
   line("Fingerprint", text_at(flow, "fingerprint"));
   line("Traces", fmt::format("{} (and {} of tests), {} with an error", count_at(flow, "occurrence_count"),
                              count_at(flow, "test_count"), percent_text(number_at(flow, "error_rate"))));

@@ -36,8 +36,8 @@ void Table::print(std::ostream& out, unsigned width) const {
     return sum;
   };
   while (width != 0 && total(least_of) > width) {
-    const auto first =
-        std::ranges::max_element(shown, {}, [&](const Shown& one) { return columns_[one.column].expendable; });
+    const auto first = std::ranges::max_element(
+        shown, {}, [&](const Shown& one) { return columns_[one.column].expendable; });
     if (columns_[first->column].expendable == 0) break;  // narrower than what may not go
     shown.erase(first);
   }

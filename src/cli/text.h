@@ -24,8 +24,8 @@ std::string wrap(std::string_view text, std::string_view separator, size_t colum
 std::string pad_right(std::string text, size_t columns);
 std::string pad_left(std::string text, size_t columns);
 
-std::string duration_text(double milliseconds);  // "412 µs", "3.4 ms", "12.1 s", "2 min 3 s"
+std::string duration_text(double milliseconds);            // "412 µs", "3.4 ms", "12.1 s", "2 min 3 s"
 std::string counted(double count, std::string_view noun);  // "1 error", "2 errors"
-std::string percent_text(double share);          // "0 %", "0.04 %", "12.5 %", "100 %"
+std::string percent_text(double share);                    // "0 %", "0.04 %", "12.5 %", "100 %"
 
 }  // namespace testmesh::cli

@@ -60,7 +60,10 @@ TEST(Table, FitsTheTerminal) {
 }
 
 TEST(Table, LeavesOutWhatIsExpendable) {
-  Table table({{"ID", Align::kLeft, 8}, {"NOTE", Align::kLeft, 6, 1}, {"COUNT", Align::kRight, 5, 2}, {"ENV", Align::kLeft, 3, 3}});
+  Table table({{"ID", Align::kLeft, 8},
+               {"NOTE", Align::kLeft, 6, 1},
+               {"COUNT", Align::kRight, 5, 2},
+               {"ENV", Align::kLeft, 3, 3}});
   table.add({"12345678", "a note", "12", ""});
   const auto at = [&](unsigned width) {
     std::ostringstream out;

@@ -53,12 +53,16 @@ Result<void> show(Program& program, const Options& options) {
   out << printable(text_at(trace, "trace_id")) << "  " << printable(text_at(trace, "root_service")) << "  "
       << printable(text_at(trace, "root_operation")) << '\n';
   out << short_time(text_at(trace, "start_time")) << " UTC, "
-      << duration_text(number_at(trace, "duration_ms")) << ", " << counted(number_at(trace, "span_count"), "span") << ", "
-      << counted(number_at(trace, "error_count"), "error") << (trace.value("complete", false) ? "" : ", still open")
+      << duration_text(number_at(trace, "duration_ms")) << ", "
+      << counted(number_at(trace, "span_count"), "span") << ", "
+      << counted(number_at(trace, "error_count"), "error")
+      << (trace.value("complete", false) ? "" : ", still open")
       << (trace.value("partial", false) ? ", partial" : "") << '\n';
   if (!text_at(trace, "flow_id").empty()) out << "Flow " << printable(text_at(trace, "flow_id")) << '\n';
   constexpr size_t kIndent = 5, kLeastColumns = 30;
-  const size_t room = program.terminal.width == 0 ? 0 : std::max<size_t>(program.terminal.width, kIndent + kLeastColumns) - kIndent;
+  const size_t room = program.terminal.width == 0
+                          ? 0
+                          : std::max<size_t>(program.terminal.width, kIndent + kLeastColumns) - kIndent;
   out << "Path " << wrap(printable(text_at(trace, "path_string")), "->", room, kIndent) << "\n\n";
   print_waterfall(out, trace, program.terminal.width);
   return {};

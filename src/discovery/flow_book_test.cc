@@ -587,7 +587,8 @@ TEST(FlowDocuments, ALaterVersionIsRefusedWithASentence) {
     const auto loaded = w.book.load(w.catalog, key, value);
     ASSERT_FALSE(loaded.has_value());
     EXPECT_EQ(loaded.error().code, base::ErrorCode::kCorrupt);
-    EXPECT_THAT(loaded.error().message, HasSubstr("has version 9, this program reads up to version " + known));
+    EXPECT_THAT(loaded.error().message,
+                HasSubstr("has version 9, this program reads up to version " + known));
   }
 }
 

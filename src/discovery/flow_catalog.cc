@@ -115,7 +115,8 @@ std::string path_string(std::span<const model::PathNode> nodes) {
 
 model::Fingerprint fingerprint_of(std::string_view path) { return sha256(path); }
 
-std::vector<model::PathNode> survivor_nodes(const Resolved& resolved, std::span<const model::PathNode> nodes) {
+std::vector<model::PathNode> survivor_nodes(const Resolved& resolved,
+                                            std::span<const model::PathNode> nodes) {
   std::vector<model::PathNode> result = resolved.flow->nodes;
   if (result.size() != nodes.size()) return result;
   for (size_t i = 0; i < nodes.size(); ++i) {

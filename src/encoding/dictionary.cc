@@ -52,7 +52,8 @@ std::string shape_payload(const ShapeEntry& shape) {
   for (const ShapeAttribute& attribute : shape.attributes) {
     base::append_sized(payload, attribute.default_wire);
     base::append_varint(payload, attribute.prefix);
-    base::append_varint(payload, static_cast<uint64_t>(attribute.default_content.data() - attribute.default_wire.data()));
+    base::append_varint(
+        payload, static_cast<uint64_t>(attribute.default_content.data() - attribute.default_wire.data()));
     base::append_varint(payload, attribute.default_content.size());
   }
   return payload;
@@ -134,13 +135,16 @@ void Dictionary::log(char kind, std::string_view payload) {
   base::append_sized(tables_->log, payload);
 }
 
-bool Dictionary::values_full(uint32_t key) const { return keys_[key].values->size() >= limits_.values_per_key; }
+bool Dictionary::values_full(uint32_t key) const {
+  return keys_[key].values->size() >= limits_.values_per_key;
+}
 bool Dictionary::templates_full() const { return templates_.size() >= limits_.templates; }
 
 uint32_t Dictionary::intern_resource(std::string_view message, std::string_view schema_url) {
   std::string payload = pair_payload(message, schema_url);
   const std::scoped_lock lock(mutex_);
-  if (const auto found = tables_->resources.find(payload); found != tables_->resources.end()) return found->second;
+  if (const auto found = tables_->resources.find(payload); found != tables_->resources.end())
+    return found->second;
   if (resources_.size() >= limits_.resources || tables_->bytes + payload.size() > limits_.bytes) return kNone;
   CHECK(apply_one(kResource, payload));
   log(kResource, payload);
@@ -159,7 +163,8 @@ uint32_t Dictionary::intern_scope(std::string_view message, std::string_view sch
 
 uint32_t Dictionary::intern_key(std::string_view name) {
   const std::scoped_lock lock(mutex_);
-  if (const auto found = tables_->keys.find(std::string(name)); found != tables_->keys.end()) return found->second;
+  if (const auto found = tables_->keys.find(std::string(name)); found != tables_->keys.end())
+    return found->second;
   if (keys_.size() >= limits_.keys || tables_->bytes + name.size() > limits_.bytes) return kNone;
   CHECK(apply_one(kKey, name));
   log(kKey, name);
@@ -209,10 +214,10 @@ base::Result<void> Dictionary::apply_one(char kind, std::string_view payload) {
                           .schema_url = store(reader.rest()),
                           .service = store(names.service),
                           .environment = store(names.environment)};
-      entry.service_class =
-          t.service_classes
-              .try_emplace(pair_payload(names.service, names.environment), static_cast<uint32_t>(t.service_classes.size()))
-              .first->second;
+      entry.service_class = t.service_classes
+                                .try_emplace(pair_payload(names.service, names.environment),
+                                             static_cast<uint32_t>(t.service_classes.size()))
+                                .first->second;
       t.resources.emplace(payload, resources_.push_back(entry));
       return {};
     }
@@ -247,7 +252,8 @@ base::Result<void> Dictionary::apply_one(char kind, std::string_view payload) {
       t.shapes.emplace(std::move(identity), shapes_.push_back(std::move(*shape)));
       return {};
     }
-    default: break;
+    default:
+      break;
   }
   return base::fail(base::ErrorCode::kCorrupt, "a dictionary definition does not read back");
 }
@@ -275,7 +281,8 @@ base::Result<void> Dictionary::apply(uint64_t offset, std::string_view definitio
   Tables& t = *tables_;
   const uint64_t known = t.log_start + t.log.size();
   if (offset > known)
-    return base::fail(base::ErrorCode::kCorrupt, "dictionary definitions are missing before the ones that follow");
+    return base::fail(base::ErrorCode::kCorrupt,
+                      "dictionary definitions are missing before the ones that follow");
   if (known - offset >= definitions.size()) return {};
   definitions.remove_prefix(known - offset);
   base::ByteReader reader(definitions);

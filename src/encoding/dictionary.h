@@ -70,10 +70,10 @@ enum class ValueType : uint8_t {
 struct ShapeAttribute {
   uint32_t key = kNone;
   ValueType type = ValueType::kAbsent;
-  bool empty_value = false;           // kAbsent: a value message was there, without member
-  uint32_t prefix = 0;                // bytes of default_wire up to the value field's tag
-  std::string_view default_wire;      // canonical KeyValue; for name and status message the text
-  std::string_view default_content;   // the value in it: AnyValue content without tag (text: without length)
+  bool empty_value = false;          // kAbsent: a value message was there, without member
+  uint32_t prefix = 0;               // bytes of default_wire up to the value field's tag
+  std::string_view default_wire;     // canonical KeyValue; for name and status message the text
+  std::string_view default_content;  // the value in it: AnyValue content without tag (text: without length)
 };
 
 struct ShapeEntry {
@@ -82,10 +82,10 @@ struct ShapeEntry {
   uint32_t flags = 0;
   int32_t status = 0;
   bool has_parent = false;
-  bool has_extras = false;         // events, links, trace state, dropped counts follow as OTLP bytes
-  bool name_as_value = false;      // the name is the first value
-  bool message_as_value = false;   // then the status message
-  std::string_view name;           // unless name_as_value
+  bool has_extras = false;                 // events, links, trace state, dropped counts follow as OTLP bytes
+  bool name_as_value = false;              // the name is the first value
+  bool message_as_value = false;           // then the status message
+  std::string_view name;                   // unless name_as_value
   std::vector<ShapeAttribute> attributes;  // name and message first, when they are values
   uint32_t first_attribute() const { return uint32_t{name_as_value} + uint32_t{message_as_value}; }
 };

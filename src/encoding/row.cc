@@ -87,7 +87,8 @@ bool parse_row(const Dictionary& dictionary, std::string_view bytes, Row& row) {
   row.start = reader.fixed<uint64_t>();
   row.end = row.start + reader.varint();
   row.tail = reader.rest();
-  return !reader.failed() && (row.resource == kNone ? shape == kGenericShape : row.resource < dictionary.resource_count());
+  return !reader.failed() &&
+         (row.resource == kNone ? shape == kGenericShape : row.resource < dictionary.resource_count());
 }
 
 ValueCursor::ValueCursor(const Dictionary& dictionary, const ShapeEntry& shape, std::string_view tail)
@@ -126,8 +127,8 @@ bool has_error(const Dictionary& dictionary, const Row& row) {
   return dictionary.shape(row.shape).status == static_cast<int32_t>(model::StatusCode::kError);
 }
 
-bool append_value_content(const Dictionary& dictionary, const ShapeAttribute& attribute, std::string_view encoded,
-                          std::string& out) {
+bool append_value_content(const Dictionary& dictionary, const ShapeAttribute& attribute,
+                          std::string_view encoded, std::string& out) {
   base::ByteReader reader(encoded);
   if (is_coded_text(attribute.type)) {
     const uint64_t code = reader.varint();
@@ -148,8 +149,8 @@ bool append_value_content(const Dictionary& dictionary, const ShapeAttribute& at
   return !reader.failed();
 }
 
-std::string_view value_text(const Dictionary& dictionary, const ShapeAttribute& attribute, std::string_view encoded,
-                            std::string& scratch) {
+std::string_view value_text(const Dictionary& dictionary, const ShapeAttribute& attribute,
+                            std::string_view encoded, std::string& scratch) {
   scratch.clear();
   base::ByteReader reader(encoded);
   if (attribute.type == ValueType::kInt) {
@@ -196,7 +197,8 @@ bool parse_generic(const Dictionary& dictionary, std::string_view tail, GenericT
   return !reader.failed();
 }
 
-bool append_span_message(const Dictionary& dictionary, const model::TraceId& trace, const Row& row, std::string& out) {
+bool append_span_message(const Dictionary& dictionary, const model::TraceId& trace, const Row& row,
+                         std::string& out) {
   const auto as_view = [](const auto& id) {
     return std::string_view(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
   };
@@ -259,7 +261,8 @@ bool append_span_message(const Dictionary& dictionary, const model::TraceId& tra
   return true;
 }
 
-bool append_traces_data(const Dictionary& dictionary, const model::TraceId& trace, const Row& row, std::string& out) {
+bool append_traces_data(const Dictionary& dictionary, const model::TraceId& trace, const Row& row,
+                        std::string& out) {
   std::string_view resource, resource_schema, scope, scope_schema;
   if (row.shape == kGenericShape) {
     GenericTail generic;

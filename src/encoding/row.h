@@ -4,13 +4,15 @@
 //
 //   row   := varint shape · varint resource+1 · span id 8 · [parent id 8] · start 8 · varint duration · tail
 //   tail  := mask ⌈n/8⌉ · the values whose bit is set · [varint size · extras]
-//   value := string, array, map, bytes: varint 0 · sized content | 1 · varint template · runs | 2+n: value n of the key
+//   value := string, array, map, bytes: varint 0 · sized content | 1 · varint template · runs | 2+n: value n
+//   of the key
 //            int: varint zigzag · bool: 1 byte · double: 8 bytes · absent: nothing
 //
 // n is the shape's number of attributes; the parent id is there when the shape
 // says so; extras are OTLP Span fields as they came. A generic row (shape 0)
 // always has a parent id (zero: none), and
-//   tail  := flags 1 · [sized resource · sized schema] · varint scope | sized scope · sized schema · OTLP Span fields
+//   tail  := flags 1 · [sized resource · sized schema] · varint scope | sized scope · sized schema · OTLP
+//   Span fields
 // with resource+1 = 0 when the resource is spelled out.
 #pragma once
 
@@ -76,14 +78,14 @@ class ValueCursor {
 
 // Appends the content (AnyValue content without tag; text of name or message)
 // that `encoded` stands for.
-bool append_value_content(const Dictionary& dictionary, const ShapeAttribute& attribute, std::string_view encoded,
-                          std::string& out);
+bool append_value_content(const Dictionary& dictionary, const ShapeAttribute& attribute,
+                          std::string_view encoded, std::string& out);
 
 // The value as the text discovery reads (span_facts.h): strings as they are,
 // integers in decimal, other types none. `scratch` holds texts that are not
 // stored whole anywhere; the view lives as long as scratch and the row.
-std::string_view value_text(const Dictionary& dictionary, const ShapeAttribute& attribute, std::string_view encoded,
-                            std::string& scratch);
+std::string_view value_text(const Dictionary& dictionary, const ShapeAttribute& attribute,
+                            std::string_view encoded, std::string& scratch);
 std::string_view default_text(const ShapeAttribute& attribute, std::string& scratch);
 
 // A generic row's parts.
@@ -97,11 +99,13 @@ struct GenericTail {
 bool parse_generic(const Dictionary& dictionary, std::string_view tail, GenericTail& generic);
 
 // The row as an OTLP Span message, appended.
-bool append_span_message(const Dictionary& dictionary, const model::TraceId& trace, const Row& row, std::string& out);
+bool append_span_message(const Dictionary& dictionary, const model::TraceId& trace, const Row& row,
+                         std::string& out);
 
 // Rows of one trace as an OTLP TracesData message, appended: one
 // ResourceSpans a row (decode_protobuf shares nothing between them, readers
 // regroup).
-bool append_traces_data(const Dictionary& dictionary, const model::TraceId& trace, const Row& row, std::string& out);
+bool append_traces_data(const Dictionary& dictionary, const model::TraceId& trace, const Row& row,
+                        std::string& out);
 
 }  // namespace testmesh::encoding

@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t kMaxShapeAttributes = 128;  // a span with more is spelled out
 constexpr size_t kMaxDictionaryValue = 2'048;
-constexpr size_t kMaxSameShapeKey = 32;      // shapes tried for one (scope, name, …)
+constexpr size_t kMaxSameShapeKey = 32;  // shapes tried for one (scope, name, …)
 // Keys no attribute can have (not UTF-8): the values of span names and status
 // messages are coded under them.
 constexpr std::string_view kNameKey = "\xffname";
@@ -95,10 +95,13 @@ bool parse_canonical_value(std::string_view wire, ParsedValue& value) {
       char minimal[base::kMaxVarintBytes];
       return base::put_varint(minimal, value.number) == minimal + value.content.size();
     }
-    case ValueType::kDouble: value.content = reader.rest(); return value.content.size() == 8;
+    case ValueType::kDouble:
+      value.content = reader.rest();
+      return value.content.size() == 8;
     // Lists may be spelled in many ways: only their canonical form is coded,
     // and only the slow path knows whether this is it.
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -169,7 +172,9 @@ struct RowEncoder::Impl {
     uint32_t resource_id = kNone, scope_id = kNone;
   };
 
-  uint64_t hash(std::string_view bytes) const { return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed); }
+  uint64_t hash(std::string_view bytes) const {
+    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+  }
 
   // ---- tables, thread's own first
 
@@ -261,8 +266,11 @@ struct RowEncoder::Impl {
 
   bool put_value(const ShapeAttribute& attribute, const ParsedValue& parsed, char*& out) {
     switch (parsed.type) {
-      case ValueType::kAbsent: return true;
-      case ValueType::kBool: *out++ = parsed.content[0]; return true;
+      case ValueType::kAbsent:
+        return true;
+      case ValueType::kBool:
+        *out++ = parsed.content[0];
+        return true;
       case ValueType::kInt:
         out = base::put_varint(out, base::zigzag(static_cast<int64_t>(parsed.number)));
         return true;
@@ -270,8 +278,10 @@ struct RowEncoder::Impl {
         std::memcpy(out, parsed.content.data(), 8);
         out += 8;
         return true;
-      case ValueType::kString: return put_text(attribute.key, parsed.content, true, out);
-      default: return put_text(attribute.key, parsed.content, false, out);
+      case ValueType::kString:
+        return put_text(attribute.key, parsed.content, true, out);
+      default:
+        return put_text(attribute.key, parsed.content, false, out);
     }
   }
 
@@ -298,7 +308,8 @@ struct RowEncoder::Impl {
       }
       const std::string_view wire = span.attributes[i - first];
       if (wire == attribute.default_wire) continue;
-      if (wire.size() < attribute.prefix || std::memcmp(wire.data(), attribute.default_wire.data(), attribute.prefix) != 0)
+      if (wire.size() < attribute.prefix ||
+          std::memcmp(wire.data(), attribute.default_wire.data(), attribute.prefix) != 0)
         return Match::kNo;
       ParsedValue parsed;
       const std::string_view rest = wire.substr(attribute.prefix);
@@ -326,9 +337,10 @@ struct RowEncoder::Impl {
   uint64_t shape_key(const Context& context, bool name_as_value) const {
     uint64_t key = mix(name_as_value ? 1 : hash(span.name), context.scope_id);
     key = mix(key, static_cast<uint64_t>(static_cast<uint32_t>(span.kind)) << 32 | span.flags);
-    key = mix(key, static_cast<uint64_t>(static_cast<uint32_t>(span.status)) << 32 | span.attributes.size() << 4 |
-                       (span.has_parent ? 1 : 0) | (span.extras.empty() ? 0 : 2) | (name_as_value ? 4 : 0) |
-                       (span.status_message.empty() ? 0 : 8));
+    key =
+        mix(key, static_cast<uint64_t>(static_cast<uint32_t>(span.status)) << 32 |
+                     span.attributes.size() << 4 | (span.has_parent ? 1 : 0) | (span.extras.empty() ? 0 : 2) |
+                     (name_as_value ? 4 : 0) | (span.status_message.empty() ? 0 : 8));
     return key;
   }
 
@@ -336,7 +348,8 @@ struct RowEncoder::Impl {
     return shape.scope == context.scope_id && shape.kind == span.kind && shape.flags == span.flags &&
            shape.status == span.status && shape.has_parent == span.has_parent &&
            shape.has_extras == !span.extras.empty() && shape.name_as_value == name_as_value &&
-           shape.message_as_value == !span.status_message.empty() && (name_as_value || shape.name == span.name) &&
+           shape.message_as_value == !span.status_message.empty() &&
+           (name_as_value || shape.name == span.name) &&
            shape.attributes.size() - shape.first_attribute() == span.attributes.size();
   }
 
@@ -398,11 +411,17 @@ struct RowEncoder::Impl {
     shape.name_as_value = name_as_value;
     shape.message_as_value = !span.status_message.empty();
     if (name_as_value)
-      shape.attributes.push_back({.key = name_key, .type = ValueType::kString, .default_wire = span.name, .default_content = span.name});
+      shape.attributes.push_back({.key = name_key,
+                                  .type = ValueType::kString,
+                                  .default_wire = span.name,
+                                  .default_content = span.name});
     else
       shape.name = span.name;
     if (shape.message_as_value)
-      shape.attributes.push_back({.key = message_key, .type = ValueType::kString, .default_wire = span.status_message, .default_content = span.status_message});
+      shape.attributes.push_back({.key = message_key,
+                                  .type = ValueType::kString,
+                                  .default_wire = span.status_message,
+                                  .default_content = span.status_message});
     for (const std::string_view wire : span.attributes) {
       ShapeAttribute attribute;
       const size_t prefix = key_prefix(wire);
@@ -426,7 +445,8 @@ struct RowEncoder::Impl {
   }
 
   bool worth_a_shape(const Context& context, bool name_as_value) const {
-    if (context.resource_id == kNone || context.scope_id == kNone || span.attributes.size() > kMaxShapeAttributes)
+    if (context.resource_id == kNone || context.scope_id == kNone ||
+        span.attributes.size() > kMaxShapeAttributes)
       return false;
     const auto found = shapes.find(shape_key(context, name_as_value));
     if (found != shapes.end() && found->second.size() >= kMaxSameShapeKey) return false;
@@ -506,7 +526,8 @@ struct RowEncoder::Impl {
     // A row is never longer than this: each value at most its wire bytes and
     // a few of code and length.
     const size_t row_start = part.size();
-    const size_t bound = span.bytes + 64 + span.attributes.size() * 24 + span.name.size() + span.repaired_extras.size();
+    const size_t bound =
+        span.bytes + 64 + span.attributes.size() * 24 + span.name.size() + span.repaired_extras.size();
     constexpr size_t kSizeRoom = 5;
     canonicalised = false;
     const auto try_known = [&](bool name_as_value) {
@@ -568,15 +589,23 @@ struct RowEncoder::Impl {
     while (reader.next()) {
       if (reader.type() == WireType::kBytes) {
         switch (reader.field()) {
-          case 1: span.trace_id = reader.bytes(); continue;
-          case 2: span.span_id = reader.bytes(); continue;
-          case 4: span.parent_id = reader.bytes(); continue;
+          case 1:
+            span.trace_id = reader.bytes();
+            continue;
+          case 2:
+            span.span_id = reader.bytes();
+            continue;
+          case 4:
+            span.parent_id = reader.bytes();
+            continue;
           case 5:
             // Only the last name counts, but all must be text.
             if (!span.name.empty() && !valid_utf8(span.name)) return false;
             span.name = reader.bytes();
             continue;
-          case 9: span.attributes.push_back(reader.bytes()); continue;
+          case 9:
+            span.attributes.push_back(reader.bytes());
+            continue;
           case 3:
             if (!valid_utf8(reader.bytes())) return false;
             span.extras.push_back(reader.field_bytes());
@@ -600,7 +629,8 @@ struct RowEncoder::Impl {
             }
             continue;
           }
-          default: break;
+          default:
+            break;
         }
       } else if (reader.type() == WireType::kFixed64) {
         if (reader.field() == 7) {
@@ -663,7 +693,8 @@ struct RowEncoder::Impl {
     std::string repaired;
     WireReader again(link);
     while (again.next()) {
-      const bool drop = (bad_trace && again.is(1, WireType::kBytes)) || (bad_span && again.is(2, WireType::kBytes));
+      const bool drop =
+          (bad_trace && again.is(1, WireType::kBytes)) || (bad_span && again.is(2, WireType::kBytes));
       again.skip();
       if (!drop) repaired += again.field_bytes();
     }
@@ -689,8 +720,11 @@ struct RowEncoder::Impl {
     repaired_links.clear();
     const uint64_t repaired_before = batch->repaired_ids;
     if (!scan_span(bytes)) return false;
-    const auto all_zero = [](std::string_view id) { return id.find_first_not_of('\0') == std::string_view::npos; };
-    const bool bad_ids = span.trace_id.size() != 16 || span.span_id.size() != 8 || all_zero(span.trace_id) || all_zero(span.span_id);
+    const auto all_zero = [](std::string_view id) {
+      return id.find_first_not_of('\0') == std::string_view::npos;
+    };
+    const bool bad_ids = span.trace_id.size() != 16 || span.span_id.size() != 8 || all_zero(span.trace_id) ||
+                         all_zero(span.span_id);
     if (bad_ids || span.end < span.start) {
       ++(bad_ids ? batch->rejected_ids : batch->rejected_times);
       batch->repaired_ids = repaired_before;
@@ -794,7 +828,8 @@ base::Result<void> RowEncoder::encode(std::string_view request, EncodedBatch& ba
       reader.skip();
   }
   if (!ok || !reader.ok())
-    return base::fail(base::ErrorCode::kInvalidArgument, "the body is not a valid OTLP ExportTraceServiceRequest");
+    return base::fail(base::ErrorCode::kInvalidArgument,
+                      "the body is not a valid OTLP ExportTraceServiceRequest");
   for (size_t shard = 0; shard < batch.parts.size(); ++shard) impl_->close_group(shard);
   return {};
 }

@@ -21,10 +21,10 @@ namespace testmesh::encoding {
 struct EncodedBatch {
   std::vector<std::string> parts;  // one a shard
   uint64_t spans = 0;
-  uint64_t rejected_ids = 0;       // zero or wrong-length trace or span id
-  uint64_t rejected_times = 0;     // end before start
-  uint64_t repaired_ids = 0;       // parent or link ids of a wrong length, cleared
-  uint64_t generic_rows = 0;       // spelled out: a table was full
+  uint64_t rejected_ids = 0;    // zero or wrong-length trace or span id
+  uint64_t rejected_times = 0;  // end before start
+  uint64_t repaired_ids = 0;    // parent or link ids of a wrong length, cleared
+  uint64_t generic_rows = 0;    // spelled out: a table was full
   void reset(size_t shards);
 };
 

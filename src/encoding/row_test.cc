@@ -68,7 +68,8 @@ class RowTest : public testing::TestWithParam<DictionaryLimits> {
     const Encoded encoded = rows_of(batch);
     ASSERT_EQ(encoded.rows.size(), batch.spans);
     std::multimap<std::pair<model::TraceId, model::SpanId>, const model::Span*> wanted;
-    for (const model::Span& span : reference->spans) wanted.emplace(std::pair(span.trace_id, span.span_id), &span);
+    for (const model::Span& span : reference->spans)
+      wanted.emplace(std::pair(span.trace_id, span.span_id), &span);
     for (size_t i = 0; i < encoded.rows.size(); ++i) {
       const model::Span span = decode(dictionary_, encoded.traces[i], encoded.rows[i]);
       const auto [first, last] = wanted.equal_range({span.trace_id, span.span_id});
@@ -140,7 +141,8 @@ TEST_P(RowTest, ChangedBytesAreTakenExactlyWhenTheReferenceReaderTakesThem) {
   EncodedBatch batch;
   for (int i = 0; i < 5'000; ++i) {
     std::string changed = request;
-    for (uint64_t n = 1 + random() % 3; n > 0; --n) changed[random() % changed.size()] = static_cast<char>(random());
+    for (uint64_t n = 1 + random() % 3; n > 0; --n)
+      changed[random() % changed.size()] = static_cast<char>(random());
     batch.reset(2);
     const auto reference = otlp::decode_protobuf(changed);
     ASSERT_EQ(encoder_.encode(changed, batch).has_value(), reference.has_value())
@@ -166,11 +168,23 @@ TEST_P(RowTest, ChangedBytesAreTakenExactlyWhenTheReferenceReaderTakesThem) {
 
 INSTANTIATE_TEST_SUITE_P(Limits, RowTest,
                          testing::Values(DictionaryLimits{},
-                                         DictionaryLimits{.resources = 2, .scopes = 2, .keys = 12, .values_per_key = 2,
-                                                          .templates = 3, .shapes = 4, .bytes = 1 << 20},
-                                         DictionaryLimits{.resources = 0, .scopes = 0, .keys = 2, .values_per_key = 0,
-                                                          .templates = 0, .shapes = 1, .bytes = 0}),
-                         [](const auto& limits) { return limits.index == 0 ? "Roomy" : limits.index == 1 ? "Tight" : "None"; });
+                                         DictionaryLimits{.resources = 2,
+                                                          .scopes = 2,
+                                                          .keys = 12,
+                                                          .values_per_key = 2,
+                                                          .templates = 3,
+                                                          .shapes = 4,
+                                                          .bytes = 1 << 20},
+                                         DictionaryLimits{.resources = 0,
+                                                          .scopes = 0,
+                                                          .keys = 2,
+                                                          .values_per_key = 0,
+                                                          .templates = 0,
+                                                          .shapes = 1,
+                                                          .bytes = 0}),
+                         [](const auto& limits) {
+                           return limits.index == 0 ? "Roomy" : limits.index == 1 ? "Tight" : "None";
+                         });
 
 }  // namespace
 }  // namespace testmesh::encoding

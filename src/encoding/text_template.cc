@@ -40,7 +40,8 @@ uint8_t nibble(char c) { return static_cast<uint8_t>(c <= '9' ? c - '0' : (c | 0
 
 void pack_nibbles(std::string_view digits, std::string& out) {
   size_t i = 0;
-  for (; i + 1 < digits.size(); i += 2) out += static_cast<char>(nibble(digits[i]) << 4 | nibble(digits[i + 1]));
+  for (; i + 1 < digits.size(); i += 2)
+    out += static_cast<char>(nibble(digits[i]) << 4 | nibble(digits[i + 1]));
   if (i < digits.size()) out += static_cast<char>(nibble(digits[i]) << 4);
 }
 
@@ -82,7 +83,8 @@ void take_decimal(std::string_view digits, SplitText& out) {
 void take_word(std::string_view word, uint8_t classes, SplitText& out) {
   if (classes == kDigit && word.size() <= kMaxDecimalDigits) return take_decimal(word, out);
   const bool lower = classes == (kDigit | kLowHex);
-  if ((lower || classes == (kDigit | kUpHex)) && word.size() >= kMinHexDigits && word.size() <= kMaxHexDigits) {
+  if ((lower || classes == (kDigit | kUpHex)) && word.size() >= kMinHexDigits &&
+      word.size() <= kMaxHexDigits) {
     out.skeleton += lower ? kHexLower : kHexUpper;
     out.skeleton += static_cast<char>(word.size());
     pack_nibbles(word, out.payload);
@@ -142,7 +144,9 @@ bool join_text(std::string_view skeleton, std::string_view& payload, std::string
   base::ByteReader runs(payload);
   for (size_t i = 0; i < skeleton.size(); ++i) {
     switch (skeleton[i]) {
-      case kDecimal: out += std::to_string(runs.varint()); break;
+      case kDecimal:
+        out += std::to_string(runs.varint());
+        break;
       case kDecimalFixed: {
         if (++i == skeleton.size()) return false;
         const std::string digits = std::to_string(runs.varint());
@@ -170,7 +174,8 @@ bool join_text(std::string_view skeleton, std::string_view& payload, std::string
         }
         break;
       }
-      default: out += skeleton[i];
+      default:
+        out += skeleton[i];
     }
   }
   if (runs.failed()) return false;
@@ -182,15 +187,22 @@ size_t payload_size(std::string_view skeleton, std::string_view payload) {
   base::ByteReader runs(payload);
   for (size_t i = 0; i < skeleton.size(); ++i) {
     switch (skeleton[i]) {
-      case kDecimalFixed: ++i; [[fallthrough]];
-      case kDecimal: runs.varint(); break;
+      case kDecimalFixed:
+        ++i;
+        [[fallthrough]];
+      case kDecimal:
+        runs.varint();
+        break;
       case kHexLower:
       case kHexUpper:
         if (++i == skeleton.size()) return std::string_view::npos;
         runs.bytes((static_cast<uint8_t>(skeleton[i]) + 1u) / 2);
         break;
-      case kUuidLower: runs.bytes(16); break;
-      default: break;
+      case kUuidLower:
+        runs.bytes(16);
+        break;
+      default:
+        break;
     }
   }
   return runs.failed() ? std::string_view::npos : static_cast<size_t>(runs.position() - payload.data());

@@ -25,11 +25,29 @@ std::string skeleton(const std::string& text) {
 }
 
 TEST(TextTemplate, GivesTheTextBack) {
-  for (const char* text :
-       {"", "a", "/orders/8f3a61c0b2d4", "/orders/8F3A61C0B2D4", "0", "007", "000000000000000000", "18446744073709551616",
-        "123456789012345678", "1234567890123456789", "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
-        "6ba7b810-9dad-11d1-80b4-00c04fd430c8x", "x6ba7b810-9dad-11d1-80b4-00c04fd430c8", "10.12.3.4:8080", "order12345",
-        "v1", "HTTP/1.1", "deadbeef", "deadbee1", "DEADBEE1", "DeadBee1", "été-42-日本", "customer_4711/items"})
+  for (const char* text : {"",
+                           "a",
+                           "/orders/8f3a61c0b2d4",
+                           "/orders/8F3A61C0B2D4",
+                           "0",
+                           "007",
+                           "000000000000000000",
+                           "18446744073709551616",
+                           "123456789012345678",
+                           "1234567890123456789",
+                           "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+                           "6ba7b810-9dad-11d1-80b4-00c04fd430c8x",
+                           "x6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+                           "10.12.3.4:8080",
+                           "order12345",
+                           "v1",
+                           "HTTP/1.1",
+                           "deadbeef",
+                           "deadbee1",
+                           "DEADBEE1",
+                           "DeadBee1",
+                           "été-42-日本",
+                           "customer_4711/items"})
     EXPECT_EQ(round_trip(text), text);
 }
 
@@ -47,13 +65,16 @@ TEST(TextTemplate, GivesRandomTextBack) {
 
 TEST(TextTemplate, TextsThatDifferInIdsAloneShareASkeleton) {
   EXPECT_EQ(skeleton("/orders/8f3a61c0b2d4/items/17"), skeleton("/orders/0a0b0c0d0e0f/items/90210"));
-  EXPECT_EQ(skeleton("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), skeleton("00000000-0000-0000-0000-000000000000"));
+  EXPECT_EQ(skeleton("6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+            skeleton("00000000-0000-0000-0000-000000000000"));
   EXPECT_NE(skeleton("/orders/17"), skeleton("/users/17"));
 }
 
 TEST(TextTemplate, ControlBytesAndLongTextsAreNotSplit) {
   SplitText split;
-  EXPECT_FALSE(split_text(std::string("a\x03" "b"), split));
+  EXPECT_FALSE(split_text(std::string("a\x03"
+                                      "b"),
+                          split));
   EXPECT_FALSE(split_text(std::string(kMaxTemplateText + 1, '1'), split));
 }
 

@@ -18,7 +18,18 @@ struct FieldRule {
   uint8_t message = 0;
 };
 
-enum Message : uint8_t { kResource, kScope, kKeyValue, kEvent, kLink, kStatus, kAnyValue, kArray, kKeyValueList, kMessages };
+enum Message : uint8_t {
+  kResource,
+  kScope,
+  kKeyValue,
+  kEvent,
+  kLink,
+  kStatus,
+  kAnyValue,
+  kArray,
+  kKeyValueList,
+  kMessages
+};
 constexpr size_t kMaxField = 8;
 
 // Which length-delimited fields are text or messages; everything else needs
@@ -54,7 +65,9 @@ bool valid(uint8_t message, std::string_view bytes, int depth) {
                                ? kRules[message][reader.field()]
                                : FieldRule{};
     switch (rule.shape) {
-      case Shape::kUnknown: reader.skip(); break;
+      case Shape::kUnknown:
+        reader.skip();
+        break;
       case Shape::kString:
         if (!valid_utf8(reader.bytes())) return false;
         break;
@@ -161,7 +174,8 @@ void append_canonical_any_value(std::string_view bytes, std::string& out) {
       base::append_sized(out, elements);
       break;
     }
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -190,12 +204,23 @@ bool WireReader::read_long_short_varint(uint32_t& value, uint8_t last) {
 
 void WireReader::skip() {
   switch (type_) {
-    case WireType::kVarint: varint(); return;
-    case WireType::kFixed64: fixed64(); return;
-    case WireType::kFixed32: fixed32(); return;
-    case WireType::kBytes: bytes(); return;
-    case WireType::kGroup: break;
-    default: fail(); return;
+    case WireType::kVarint:
+      varint();
+      return;
+    case WireType::kFixed64:
+      fixed64();
+      return;
+    case WireType::kFixed32:
+      fixed32();
+      return;
+    case WireType::kBytes:
+      bytes();
+      return;
+    case WireType::kGroup:
+      break;
+    default:
+      fail();
+      return;
   }
   // A group ends at the end tag of its own number; groups inside it nest.
   const char* start = field_start_;

@@ -15,9 +15,11 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr size_t kMaxCommitBytes = 8 << 20;
-constexpr size_t kMaxShardQueueBytes = 48u << 20;  // the committer waits past it: acks slow down, nothing is refused yet
+constexpr size_t kMaxShardQueueBytes =
+    48u << 20;  // the committer waits past it: acks slow down, nothing is refused yet
 constexpr size_t kEncodersPerThread = 32;
-constexpr base::UnixNanos kCrowdedAge = 300'000'000'000;  // partitions are not ended more often for their dictionary's sake
+constexpr base::UnixNanos kCrowdedAge =
+    300'000'000'000;  // partitions are not ended more often for their dictionary's sake
 constexpr std::string_view kPartitionPrefix = "partition/";
 constexpr std::string_view kShardCountKey = "engine/shards";
 
@@ -67,8 +69,12 @@ std::string outcome_message(const encoding::EncodedBatch& batch) {
 
 }  // namespace
 
-Engine::Engine(EngineOptions options, store::DocumentStore& documents, const base::Clock& clock, SettingsOf settings_of)
-    : options_(std::move(options)), documents_(documents), clock_(clock), settings_of_(std::move(settings_of)) {}
+Engine::Engine(EngineOptions options, store::DocumentStore& documents, const base::Clock& clock,
+               SettingsOf settings_of)
+    : options_(std::move(options)),
+      documents_(documents),
+      clock_(clock),
+      settings_of_(std::move(settings_of)) {}
 
 base::Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options, store::DocumentStore& documents,
                                                    const base::Clock& clock, SettingsOf settings_of) {
@@ -108,7 +114,8 @@ void Engine::stop() {
   for (auto& shard : shards_) shard->stop();
   const std::scoped_lock lock(mutex_);
   std::vector<store::DocumentWrite> documents;
-  for (const auto& [id, partition] : partitions_) documents.push_back({partition_key(id), encode_partition(*partition)});
+  for (const auto& [id, partition] : partitions_)
+    documents.push_back({partition_key(id), encode_partition(*partition)});
   (void)documents_.write(documents);  // figures only; a crash has them recomputed from the journal
 }
 
@@ -125,11 +132,13 @@ base::Result<void> Engine::recover() {
     const base::UnixNanos newest = reader.varint();
     const uint64_t spans = reader.varint();
     if (reader.failed()) {
-      outcome = base::fail(base::ErrorCode::kCorrupt, "the document of partition " + std::to_string(id) + " does not read back");
+      outcome = base::fail(base::ErrorCode::kCorrupt,
+                           "the document of partition " + std::to_string(id) + " does not read back");
       return false;
     }
     auto partition = store::Partition::open(
-        id, owner, options_.data_directory + "/spans/" + owner.to_string() + "/" + std::to_string(id), options_.shards, created);
+        id, owner, options_.data_directory + "/spans/" + owner.to_string() + "/" + std::to_string(id),
+        options_.shards, created);
     if (!partition) {
       outcome = std::unexpected(partition.error());
       return false;
@@ -145,14 +154,14 @@ base::Result<void> Engine::recover() {
 
   store::JournalPosition from{UINT64_MAX, 0};
   for (uint32_t index = 0; index < options_.shards; ++index) {
-    shards_.push_back(std::make_unique<Shard>(
-        ShardOptions{.index = index,
-                     .count = options_.shards,
-                     .data_directory = options_.data_directory,
-                     .max_open_bytes = options_.max_open_bytes / options_.shards,
-                     .late_filter_bytes = (16u << 20) / options_.shards,
-                     .checkpoint_interval = options_.checkpoint_interval},
-        clock_, documents_, settings_of_, counters_));
+    shards_.push_back(
+        std::make_unique<Shard>(ShardOptions{.index = index,
+                                             .count = options_.shards,
+                                             .data_directory = options_.data_directory,
+                                             .max_open_bytes = options_.max_open_bytes / options_.shards,
+                                             .late_filter_bytes = (16u << 20) / options_.shards,
+                                             .checkpoint_interval = options_.checkpoint_interval},
+                                clock_, documents_, settings_of_, counters_));
     TRY_ASSIGN(const Shard::Restored restored,
                shards_.back()->restore(
                    [&](uint32_t id) {
@@ -170,7 +179,8 @@ base::Result<void> Engine::recover() {
     if (rest.starts_with("shared/")) return true;
     const size_t slash = rest.find('/');
     const auto index = static_cast<size_t>(std::stoul(std::string(rest.substr(0, slash))));
-    if (index < shards_.size()) outcome = shards_[index]->load_document(workspace(*id), rest.substr(slash + 1), value);
+    if (index < shards_.size())
+      outcome = shards_[index]->load_document(workspace(*id), rest.substr(slash + 1), value);
     return outcome.has_value();
   }));
   TRY(outcome);
@@ -179,7 +189,8 @@ base::Result<void> Engine::recover() {
     if (!id || !key.substr(39).starts_with("shared/")) return true;
     const std::string_view name = key.substr(39 + 7);
     const auto shared = workspace(*id);
-    outcome = name.starts_with("trie/") ? shared->tries.load(name, value) : shared->catalog.load_alias(name, value);
+    outcome =
+        name.starts_with("trie/") ? shared->tries.load(name, value) : shared->catalog.load_alias(name, value);
     return outcome.has_value();
   }));
   TRY(outcome);
@@ -208,7 +219,8 @@ void Engine::remove_unknown_directories() {
   }
 }
 
-// entry: definitions (count; partition, offset, bytes)* · batches (count; partition, arrival, spans, parts (count; bytes)*)*
+// entry: definitions (count; partition, offset, bytes)* · batches (count; partition, arrival, spans, parts
+// (count; bytes)*)*
 base::Result<void> Engine::replay_entry(const store::JournalEntry& entry) {
   const auto corrupt = [&] {
     return base::fail(base::ErrorCode::kCorrupt,
@@ -266,7 +278,8 @@ std::shared_ptr<Workspace> Engine::known_workspace(const model::WorkspaceId& id)
   return found == workspaces_.end() ? nullptr : found->second;
 }
 
-base::Result<std::shared_ptr<store::Partition>> Engine::partition_for(Workspace& workspace, base::UnixNanos now) {
+base::Result<std::shared_ptr<store::Partition>> Engine::partition_for(Workspace& workspace,
+                                                                      base::UnixNanos now) {
   const std::scoped_lock workspace_lock(workspace.mutex);
   if (workspace.current) {
     const base::UnixNanos age = now > workspace.current->created ? now - workspace.current->created : 0;
@@ -281,10 +294,10 @@ base::Result<std::shared_ptr<store::Partition>> Engine::partition_for(Workspace&
     const std::scoped_lock lock(mutex_);
     id = next_partition_++;
   }
-  TRY_ASSIGN(auto partition,
-             store::Partition::open(
-                 id, workspace.id, options_.data_directory + "/spans/" + workspace.id.to_string() + "/" + std::to_string(id),
-                 options_.shards, now));
+  TRY_ASSIGN(auto partition, store::Partition::open(id, workspace.id,
+                                                    options_.data_directory + "/spans/" +
+                                                        workspace.id.to_string() + "/" + std::to_string(id),
+                                                    options_.shards, now));
   partition->newest_arrival = now;
   // Before the journal mentions it: a partition without document is not replayed.
   TRY(documents_.write({{partition_key(id), encode_partition(*partition)}}));
@@ -304,15 +317,17 @@ void Engine::submit(const model::WorkspaceId& id, std::string_view request, Done
   if (in_trouble()) {
     counters_.unavailable.fetch_add(1, std::memory_order_relaxed);
     const auto state = ready();
-    return done(base::fail(base::ErrorCode::kUnavailable,
-                           "the span store cannot write: " + (state ? std::string("it is recovering") : state.error().message)));
+    return done(base::fail(
+        base::ErrorCode::kUnavailable,
+        "the span store cannot write: " + (state ? std::string("it is recovering") : state.error().message)));
   }
   {
     const std::scoped_lock lock(queue_mutex_);
     if (stopping_) return done(base::fail(base::ErrorCode::kUnavailable, "the server is stopping"));
     if (waiting_bytes_ > options_.max_queued_bytes) {
       counters_.overloaded.fetch_add(1, std::memory_order_relaxed);
-      return done(base::fail(base::ErrorCode::kOverloaded, "more spans are waiting than may wait; send them again shortly"));
+      return done(base::fail(base::ErrorCode::kOverloaded,
+                             "more spans are waiting than may wait; send them again shortly"));
     }
   }
   const base::UnixNanos now = clock_.now();
@@ -366,8 +381,10 @@ void Engine::run_committer() {
       queue_filled_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
       if (queue_.empty()) return;
       size_t bytes = 0, count = 0;
-      while (count < queue_.size() && (count == 0 || bytes + queue_[count].bytes <= kMaxCommitBytes)) bytes += queue_[count++].bytes;
-      group.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.begin() + static_cast<std::ptrdiff_t>(count)));
+      while (count < queue_.size() && (count == 0 || bytes + queue_[count].bytes <= kMaxCommitBytes))
+        bytes += queue_[count++].bytes;
+      group.assign(std::make_move_iterator(queue_.begin()),
+                   std::make_move_iterator(queue_.begin() + static_cast<std::ptrdiff_t>(count)));
       queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
       waiting_bytes_ -= bytes;
       committing_ = true;
@@ -383,7 +400,8 @@ void Engine::commit(std::vector<Batch>& group) {
   // Definitions are taken after the rows: none can be missing.
   std::vector<std::shared_ptr<store::Partition>> partitions;
   for (const Batch& batch : group)
-    if (std::ranges::find(partitions, batch.partition) == partitions.end()) partitions.push_back(batch.partition);
+    if (std::ranges::find(partitions, batch.partition) == partitions.end())
+      partitions.push_back(batch.partition);
   std::string head;
   std::vector<std::pair<store::Partition*, uint64_t>> journaled;
   uint64_t definition_count = 0;
@@ -427,7 +445,8 @@ void Engine::commit(std::vector<Batch>& group) {
       const std::scoped_lock lock(queue_mutex_);
       journal_trouble_ = appended.error().message;
     }
-    for (Batch& batch : group) batch.done(base::fail(base::ErrorCode::kUnavailable, appended.error().message));
+    for (Batch& batch : group)
+      batch.done(base::fail(base::ErrorCode::kUnavailable, appended.error().message));
     return;
   }
   for (const auto& [partition, upto] : journaled) partition->journaled = upto;
@@ -440,7 +459,8 @@ void Engine::commit(std::vector<Batch>& group) {
     for (size_t i = 0; i < batch.parts.size(); ++i) {
       if (batch.parts[i].empty()) continue;
       shard_batches[i].bytes += batch.parts[i].size();
-      shard_batches[i].parts.push_back({batch.partition, batch.workspace, std::move(batch.parts[i]), batch.arrival});
+      shard_batches[i].parts.push_back(
+          {batch.partition, batch.workspace, std::move(batch.parts[i]), batch.arrival});
     }
   }
   for (size_t i = 0; i < shards_.size(); ++i) shards_[i]->push(std::move(shard_batches[i]));
@@ -556,7 +576,8 @@ Engine::LockedBooks Engine::lock_books(const Workspace& workspace) {
   return locked;
 }
 
-base::Result<discovery::FlowPage> Engine::flows(const model::WorkspaceId& id, const discovery::FlowQuery& query) {
+base::Result<discovery::FlowPage> Engine::flows(const model::WorkspaceId& id,
+                                                const discovery::FlowQuery& query) {
   const auto shared = workspace(id);
   const LockedBooks locked = lock_books(*shared);
   return discovery::list_flows(locked.books, shared->catalog, query);
@@ -568,13 +589,15 @@ std::optional<discovery::FlowDetail> Engine::flow(const model::WorkspaceId& id, 
   return discovery::flow_detail(locked.books, shared->catalog, flow);
 }
 
-std::vector<discovery::FlowSummary> Engine::flow_variants(const model::WorkspaceId& id, const model::FlowId& flow) {
+std::vector<discovery::FlowSummary> Engine::flow_variants(const model::WorkspaceId& id,
+                                                          const model::FlowId& flow) {
   const auto shared = workspace(id);
   const LockedBooks locked = lock_books(*shared);
   return discovery::flow_variants(locked.books, shared->catalog, flow);
 }
 
-std::optional<discovery::FlowHistogram> Engine::flow_histogram(const model::WorkspaceId& id, const model::FlowId& flow) {
+std::optional<discovery::FlowHistogram> Engine::flow_histogram(const model::WorkspaceId& id,
+                                                               const model::FlowId& flow) {
   const auto shared = workspace(id);
   const LockedBooks locked = lock_books(*shared);
   return discovery::flow_histogram(locked.books, shared->catalog, flow);

@@ -32,31 +32,33 @@ namespace testmesh::engine {
 
 struct EngineOptions {
   std::string data_directory;
-  uint32_t shards = 2;                        // fixed when the data directory is made
-  size_t max_open_bytes = 384u << 20;         // rows of open traces, all shards
-  size_t max_queued_bytes = 128u << 20;       // between receipt and assembly; past it: overloaded
-  uint64_t partition_spans = 50'000'000;      // a partition ends past these and an hour,
-  std::chrono::hours partition_age{6};        // or when it is this old
+  uint32_t shards = 2;                    // fixed when the data directory is made
+  size_t max_open_bytes = 384u << 20;     // rows of open traces, all shards
+  size_t max_queued_bytes = 128u << 20;   // between receipt and assembly; past it: overloaded
+  uint64_t partition_spans = 50'000'000;  // a partition ends past these and an hour,
+  std::chrono::hours partition_age{6};    // or when it is this old
   std::chrono::milliseconds checkpoint_interval{5000};
 };
 
 class Engine final : public store::SpanSink, public store::TelemetryStore {
  public:
   // Recovers what the directory holds. `documents` and `clock` outlive it.
-  static base::Result<std::unique_ptr<Engine>> open(EngineOptions, store::DocumentStore& documents, const base::Clock& clock,
-                                                    SettingsOf settings_of);
+  static base::Result<std::unique_ptr<Engine>> open(EngineOptions, store::DocumentStore& documents,
+                                                    const base::Clock& clock, SettingsOf settings_of);
   ~Engine() override;
   void stop();  // takes nothing more, writes what was taken, saves
 
   void submit(const model::WorkspaceId&, std::string_view request, Done done) override;
 
-  base::Result<std::optional<store::TraceDetail>> trace(const model::WorkspaceId&, const model::TraceId&) override;
+  base::Result<std::optional<store::TraceDetail>> trace(const model::WorkspaceId&,
+                                                        const model::TraceId&) override;
   base::Result<store::TracePage> search_traces(const model::WorkspaceId&, const store::TraceQuery&) override;
   base::Result<store::SpanPage> search_spans(const model::WorkspaceId&, const store::SpanQuery&) override;
   base::Result<discovery::FlowPage> flows(const model::WorkspaceId&, const discovery::FlowQuery&) override;
   std::optional<discovery::FlowDetail> flow(const model::WorkspaceId&, const model::FlowId&) override;
   std::vector<discovery::FlowSummary> flow_variants(const model::WorkspaceId&, const model::FlowId&) override;
-  std::optional<discovery::FlowHistogram> flow_histogram(const model::WorkspaceId&, const model::FlowId&) override;
+  std::optional<discovery::FlowHistogram> flow_histogram(const model::WorkspaceId&,
+                                                         const model::FlowId&) override;
   base::Result<void> drop_workspace(const model::WorkspaceId&) override;
   base::Result<void> ready() const override;
 

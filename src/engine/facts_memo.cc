@@ -35,7 +35,8 @@ bool is_text(ValueType type) { return type == ValueType::kString || type == Valu
 
 // Encoded empty string as the row spells it raw; one in the dictionary is
 // found by its content.
-bool is_empty_text(const encoding::Dictionary& dictionary, const ShapeAttribute& attribute, std::string_view encoded) {
+bool is_empty_text(const encoding::Dictionary& dictionary, const ShapeAttribute& attribute,
+                   std::string_view encoded) {
   if (attribute.type != ValueType::kString) return false;
   base::ByteReader reader(encoded);
   const uint64_t code = reader.varint();
@@ -45,9 +46,9 @@ bool is_empty_text(const encoding::Dictionary& dictionary, const ShapeAttribute&
 
 struct ShapeInfo {
   bool ready = false;
-  std::vector<uint8_t> slot_mask;       // attributes that fill a slot, or are the name
-  std::vector<uint8_t> relevant;        // per attribute: its value can change the facts
-  std::vector<uint8_t> empty_default;   // per attribute: fills a slot, but with ""
+  std::vector<uint8_t> slot_mask;      // attributes that fill a slot, or are the name
+  std::vector<uint8_t> relevant;       // per attribute: its value can change the facts
+  std::vector<uint8_t> empty_default;  // per attribute: fills a slot, but with ""
   // Facts when every such value is the default, for the first few services
   // that use the shape (most have one); further ones are in the memo.
   std::array<std::pair<uint32_t, FactsId>, 4> by_service;
@@ -85,13 +86,15 @@ struct FactsMemo::Impl {
       const ShapeAttribute& attribute = shape.attributes[i];
       const auto slot = dictionary.key(attribute.key).slot;
       if (!slot || (!is_text(attribute.type) && *slot != Slot::kTestmeshExecutionId)) continue;
-      if (attribute.type == ValueType::kString && attribute.default_content.empty() && *slot != Slot::kTestmeshExecutionId)
+      if (attribute.type == ValueType::kString && attribute.default_content.empty() &&
+          *slot != Slot::kTestmeshExecutionId)
         info.empty_default[i] = 1;
       else
         present.set(static_cast<size_t>(*slot));
     }
-    const discovery::SlotSet relevant = discovery::relevant_slots(
-        static_cast<model::SpanKind>(shape.kind), present, shape.name_as_value ? std::string_view() : shape.name);
+    const discovery::SlotSet relevant =
+        discovery::relevant_slots(static_cast<model::SpanKind>(shape.kind), present,
+                                  shape.name_as_value ? std::string_view() : shape.name);
     for (uint32_t i = 0; i < count; ++i) {
       const auto slot = dictionary.key(shape.attributes[i].key).slot;
       const bool is_name = shape.name_as_value && i == 0;
@@ -136,8 +139,9 @@ struct FactsMemo::Impl {
       if (*slot == Slot::kTestmeshExecutionId)
         description.values[at] = "1";
       else
-        description.values[at] = is_changed ? encoding::value_text(dictionary, attribute, encoded, scratch[at])
-                                            : encoding::default_text(attribute, scratch[at]);
+        description.values[at] = is_changed
+                                     ? encoding::value_text(dictionary, attribute, encoded, scratch[at])
+                                     : encoding::default_text(attribute, scratch[at]);
     }
     return analyzer.facts(description);
   }
@@ -162,7 +166,8 @@ struct FactsMemo::Impl {
       shapes.clear();
       memo.clear();
     }
-    if (row.shape == encoding::kGenericShape || row.resource == encoding::kNone) return describe_generic(row, analyzer);
+    if (row.shape == encoding::kGenericShape || row.resource == encoding::kNone)
+      return describe_generic(row, analyzer);
     ShapeInfo& shape_info = info(row.shape);
     const uint32_t service = dictionary.resource(row.resource).service_class;
     bool touched = false;
@@ -178,7 +183,8 @@ struct FactsMemo::Impl {
       while (cursor.next(value)) {
         const uint32_t i = value.attribute;
         if (!(shape_info.slot_mask[i / 8] >> (i % 8) & 1)) continue;
-        unusual |= shape_info.empty_default[i] || is_empty_text(dictionary, shape.attributes[i], value.encoded);
+        unusual |=
+            shape_info.empty_default[i] || is_empty_text(dictionary, shape.attributes[i], value.encoded);
         if (!shape_info.relevant[i]) continue;
         relevant = true;
         base::append_varint(key_bytes, i);
@@ -212,7 +218,9 @@ struct FactsMemo::Impl {
 FactsMemo::FactsMemo(const encoding::Dictionary& dictionary) : impl_(std::make_unique<Impl>(dictionary)) {}
 FactsMemo::~FactsMemo() = default;
 
-FactsId FactsMemo::facts(const Row& row, discovery::TraceAnalyzer& analyzer) { return impl_->facts(row, analyzer); }
+FactsId FactsMemo::facts(const Row& row, discovery::TraceAnalyzer& analyzer) {
+  return impl_->facts(row, analyzer);
+}
 
 std::string FactsMemo::url(const Row& row) const {
   std::string bytes;

@@ -26,7 +26,8 @@ class LateFilter {
     ++added_;
     const uint64_t hash = id.hash();
     Block& block = current_[(hash >> 32) * blocks_ >> 32];
-    for (int probe = 0; probe < 6; ++probe) block.words[hash >> (9 * probe + 6) & 7] |= uint64_t{1} << (hash >> 9 * probe & 63);
+    for (int probe = 0; probe < 6; ++probe)
+      block.words[hash >> (9 * probe + 6) & 7] |= uint64_t{1} << (hash >> 9 * probe & 63);
   }
 
   bool may_contain(const model::TraceId& id) const {

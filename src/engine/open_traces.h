@@ -78,7 +78,8 @@ class OpenTraces {
       // Most traces come in one request: no room to spare at first.
       const auto needed = static_cast<uint32_t>(trace.size + rows.size());
       uint32_t capacity;
-      char* block = pool_.take(trace.rows ? std::max(needed, trace.capacity + trace.capacity / 2) : needed, capacity);
+      char* block =
+          pool_.take(trace.rows ? std::max(needed, trace.capacity + trace.capacity / 2) : needed, capacity);
       if (trace.rows) {
         std::memcpy(block, trace.rows, trace.size);
         pool_.give_back(trace.rows, trace.capacity);
@@ -118,7 +119,8 @@ class OpenTraces {
     const uint64_t target = now / kTick;
     // A clock that was set back: what is due is found within one turn again.
     if (target + kTicks / 4 < now_tick_) now_tick_ = target;
-    if (now_tick_ == 0 || target > now_tick_ + 100 * kTicks) now_tick_ = std::max(now_tick_, target - std::min<uint64_t>(target, kTicks));
+    if (now_tick_ == 0 || target > now_tick_ + 100 * kTicks)
+      now_tick_ = std::max(now_tick_, target - std::min<uint64_t>(target, kTicks));
     while (now_tick_ <= target) {
       auto& due = wheel_[now_tick_ % kTicks];
       while (!due.empty()) {
@@ -170,7 +172,9 @@ class OpenTraces {
     friend bool operator==(const Key&, const Key&) = default;
   };
   struct KeyHash {
-    size_t operator()(const Key& key) const { return key.id.hash() ^ (reinterpret_cast<uintptr_t>(key.workspace) >> 4); }
+    size_t operator()(const Key& key) const {
+      return key.id.hash() ^ (reinterpret_cast<uintptr_t>(key.workspace) >> 4);
+    }
   };
 
   BlockPool pool_;

@@ -25,7 +25,8 @@ base::UnixNanos idle_timeout(const model::TelemetrySettings& settings) {
   return static_cast<base::UnixNanos>(settings.trace_idle_timeout_ms) * 1'000'000;
 }
 
-void parse_rows(const encoding::Dictionary& dictionary, std::string_view bytes, std::vector<Row>& rows, uint64_t& lost) {
+void parse_rows(const encoding::Dictionary& dictionary, std::string_view bytes, std::vector<Row>& rows,
+                uint64_t& lost) {
   base::ByteReader reader(bytes);
   while (!reader.done()) {
     const std::string_view row_bytes = reader.sized();
@@ -45,8 +46,8 @@ discovery::TraceClass class_of(const discovery::TraceAnalysis& analysis) {
 
 }  // namespace
 
-Shard::Shard(ShardOptions options, const base::Clock& clock, store::DocumentStore& documents, SettingsOf settings_of,
-             Counters& counters)
+Shard::Shard(ShardOptions options, const base::Clock& clock, store::DocumentStore& documents,
+             SettingsOf settings_of, Counters& counters)
     : options_(std::move(options)),
       clock_(clock),
       documents_(documents),
@@ -134,7 +135,9 @@ void Shard::note_failure(const base::Error& error) {
 
 // Whoever has just looked at the queue must be waiting before he is told.
 void Shard::tell_drained() {
-  { const std::scoped_lock lock(queue_mutex_); }
+  {
+    const std::scoped_lock lock(queue_mutex_);
+  }
   queue_drained_.notify_all();
 }
 
@@ -249,8 +252,8 @@ void Shard::take(const ShardBatch& batch, bool replaying) {
   changed_ = true;
 }
 
-void Shard::take_group(ShardPartition& partition, const model::TraceId& id, std::string_view rows, uint32_t count,
-                       base::UnixNanos arrival, store::JournalPosition at, bool replaying) {
+void Shard::take_group(ShardPartition& partition, const model::TraceId& id, std::string_view rows,
+                       uint32_t count, base::UnixNanos arrival, store::JournalPosition at, bool replaying) {
   if (replaying && at < replay_position_) {
     // Before the checkpoint: wanted only for what was open then.
     const auto open = open_at_checkpoint_.find(partition.partition->id);
@@ -303,7 +306,8 @@ ShardPartition* Shard::partition_for(const std::shared_ptr<Workspace>& shared,
 
 bool Shard::look_at(OpenTrace& trace, base::UnixNanos now) {
   const base::UnixNanos idle = idle_timeout(settings_of_(trace.partition->workspace->shared->id));
-  if (trace.last_arrival > now + idle) trace.first_arrival = trace.last_arrival = now;  // the clock was set back
+  if (trace.last_arrival > now + idle)
+    trace.first_arrival = trace.last_arrival = now;  // the clock was set back
   const base::UnixNanos quiet = now > trace.last_arrival ? now - trace.last_arrival : 0;
   if (quiet >= idle) return close(trace, false, nullptr);
   if (now > trace.first_arrival && now - trace.first_arrival > std::max(kMaxOpenTime, 3 * idle)) {
@@ -322,7 +326,8 @@ bool Shard::look_at(OpenTrace& trace, base::UnixNanos now) {
 
 // ---- closing -----------------------------------------------------------------
 
-const discovery::TraceAnalysis& Shard::analyze(ShardWorkspace& workspace, const std::vector<TracePart>& parts) {
+const discovery::TraceAnalysis& Shard::analyze(ShardWorkspace& workspace,
+                                               const std::vector<TracePart>& parts) {
   uint64_t epoch;
   do {  // again when the table of facts was emptied on the way
     epoch = workspace.analyzer.epoch();
@@ -331,7 +336,8 @@ const discovery::TraceAnalysis& Shard::analyze(ShardWorkspace& workspace, const 
     for (const TracePart& part : parts) {
       ShardPartition& partition = *partition_for(workspace.shared, part.partition);
       for (const Row& row : part.rows) {
-        inputs_.push_back({row.id, row.parent, row.start, row.end, partition.memo.facts(row, workspace.analyzer),
+        inputs_.push_back({row.id, row.parent, row.start, row.end,
+                           partition.memo.facts(row, workspace.analyzer),
                            encoding::has_error(part.partition->dictionary, row)});
         input_rows_.emplace_back(&partition, &row);
       }
@@ -344,7 +350,8 @@ const discovery::TraceAnalysis& Shard::analyze(ShardWorkspace& workspace, const 
   });
 }
 
-void Shard::count(ShardWorkspace& workspace, const model::TraceId& id, const discovery::TraceAnalysis& analysis, bool add,
+void Shard::count(ShardWorkspace& workspace, const model::TraceId& id,
+                  const discovery::TraceAnalysis& analysis, bool add,
                   const std::optional<model::FlowId>& flow_then) {
   const discovery::TraceClass kind = class_of(analysis);
   if (!add) workspace.book.fold_aliases();
@@ -395,9 +402,11 @@ uint32_t Shard::kind_of(ShardPartition& partition, const discovery::TraceAnalysi
     // The span's own name too, unless there is a new one every time.
     const auto& [owner, row] = input_rows_[span.span];
     const encoding::ShapeEntry& shape = owner->partition->dictionary.shape(row->shape);
-    if (row->shape != encoding::kGenericShape && !shape.name_as_value) operations.insert(std::string(shape.name));
+    if (row->shape != encoding::kGenericShape && !shape.name_as_value)
+      operations.insert(std::string(shape.name));
   }
-  for (auto& [service, operations] : services) kind.services.push_back({service, {operations.begin(), operations.end()}});
+  for (auto& [service, operations] : services)
+    kind.services.push_back({service, {operations.begin(), operations.end()}});
   if (analysis.root != discovery::kNoSpan) {
     kind.root_service = analyzer.service(inputs_[analysis.root].facts);
     kind.root_operation = analyzer.operation(inputs_[analysis.root].facts);
@@ -429,7 +438,8 @@ bool Shard::close(OpenTrace& trace, bool early_only, bool* closed) {
   }
   const size_t old_parts = parts.size();
   const bool had_older = old_parts > 0;
-  parts.push_back({.partition = partition.partition, .bytes = nullptr, .rows = {}, .line = std::nullopt, .open = true});
+  parts.push_back(
+      {.partition = partition.partition, .bytes = nullptr, .rows = {}, .line = std::nullopt, .open = true});
   std::vector<Row>& fresh = parts.back().rows;
   fresh.reserve(trace.count);
   uint64_t lost = 0;
@@ -458,7 +468,8 @@ bool Shard::close(OpenTrace& trace, bool early_only, bool* closed) {
   if (early_only) {
     const discovery::TraceAnalysis& analysis = analyze(workspace, parts);
     bool known = analysis.all_parents_resolve && !analysis.partial && !analysis.flows.empty();
-    for (const discovery::FlowMatch& match : analysis.flows) known &= workspace.shared->catalog.exists(match.flow);
+    for (const discovery::FlowMatch& match : analysis.flows)
+      known &= workspace.shared->catalog.exists(match.flow);
     if (!known) return true;
   }
 
@@ -502,7 +513,8 @@ bool Shard::close(OpenTrace& trace, bool early_only, bool* closed) {
                                     ((old_line ? was_counted : counting) ? store::TraceLine::kCounted : 0) |
                                     (had_older ? store::TraceLine::kHasOlder : 0));
   line.kind = kind_of(partition, analysis);
-  if (auto added = partition.writer.add(ordered_rows_, ordered_parents_, line); !added) return again(added.error());
+  if (auto added = partition.writer.add(ordered_rows_, ordered_parents_, line); !added)
+    return again(added.error());
   if (const auto failure = partition.writer.take_failure()) note_failure(*failure);
 
   if (!old_line && counting) count(workspace, trace.id, analysis, true, std::nullopt);
@@ -543,7 +555,8 @@ ShardWorkspace* Shard::workspace(const model::WorkspaceId& id) {
   return found == workspaces_.end() ? nullptr : found->second.get();
 }
 
-base::Result<std::vector<TracePart>> Shard::parts(ShardWorkspace& workspace, const model::TraceId& id, bool with_open) {
+base::Result<std::vector<TracePart>> Shard::parts(ShardWorkspace& workspace, const model::TraceId& id,
+                                                  bool with_open) {
   std::vector<TracePart> parts;
   const auto add = [&](const std::shared_ptr<store::Partition>& partition, const store::Chunk& chunk,
                        const store::TraceLine& line) -> base::Result<void> {
@@ -690,7 +703,8 @@ base::Result<void> Shard::checkpoint() {
   for (auto& [id, workspace] : workspaces_) {
     if (!workspace->dirty) continue;
     const std::string prefix = document_prefix(id);
-    workspace->book.take_dirty(now, settings_of_(id).retention_days, keep(prefix + std::to_string(options_.index) + "/"));
+    workspace->book.take_dirty(now, settings_of_(id).retention_days,
+                               keep(prefix + std::to_string(options_.index) + "/"));
     workspace->shared->tries.take_dirty(keep(prefix + "shared/"));
     workspace->shared->catalog.take_dirty(keep(prefix + "shared/"));
     workspace->dirty = false;
@@ -731,8 +745,9 @@ base::Result<Shard::Restored> Shard::restore(
   const std::scoped_lock lock(mutex_);
   base::ByteReader reader(*document);
   if (reader.fixed<uint8_t>() != kCheckpointVersion)
-    return base::fail(base::ErrorCode::kCorrupt,
-                      "the data directory was written by another version of testmesh; use that one, or a new directory");
+    return base::fail(
+        base::ErrorCode::kCorrupt,
+        "the data directory was written by another version of testmesh; use that one, or a new directory");
   applied_end_ = replay_position_ = read_position(reader);
   saved_watermark_ = read_position(reader);
   std::vector<std::pair<uint32_t, store::SegmentState>> states;
@@ -740,7 +755,8 @@ base::Result<Shard::Restored> Shard::restore(
   bool readable = true;
   TRY(documents_.scan(prefix, [&](std::string_view key, std::string_view value) {
     base::ByteReader state(value);
-    states.emplace_back(static_cast<uint32_t>(std::stoul(std::string(key.substr(prefix.size())))), read_segment_state(state));
+    states.emplace_back(static_cast<uint32_t>(std::stoul(std::string(key.substr(prefix.size())))),
+                        read_segment_state(state));
     readable &= !state.failed();
     return true;
   }));
@@ -754,8 +770,10 @@ base::Result<Shard::Restored> Shard::restore(
     }
     auto& workspace = workspaces_[partition->workspace];
     if (!workspace) workspace = std::make_unique<ShardWorkspace>(workspace_of(partition->workspace));
-    TRY_ASSIGN(auto writer, store::SegmentWriter::open(partition->directory, options_.index, std::move(state)));
-    workspace->partitions[number] = std::make_unique<ShardPartition>(partition, std::move(writer), workspace.get());
+    TRY_ASSIGN(auto writer,
+               store::SegmentWriter::open(partition->directory, options_.index, std::move(state)));
+    workspace->partitions[number] =
+        std::make_unique<ShardPartition>(partition, std::move(writer), workspace.get());
   }
   const uint64_t open = reader.varint();
   for (uint64_t i = 0; i < open && !reader.failed(); ++i) {
@@ -767,7 +785,8 @@ base::Result<Shard::Restored> Shard::restore(
       ids.insert(id);
     }
   }
-  if (reader.failed()) return base::fail(base::ErrorCode::kCorrupt, "a shard's checkpoint does not read back");
+  if (reader.failed())
+    return base::fail(base::ErrorCode::kCorrupt, "a shard's checkpoint does not read back");
   fill_late_filter();
   return Restored{applied_end_, saved_watermark_};
 }
@@ -788,12 +807,14 @@ void Shard::fill_late_filter() {
   size_t first = segments.size();
   while (first > 0 && room > segments[first - 1]->traces()) room -= segments[--first]->traces();
   for (; first < segments.size(); ++first)
-    if (auto read = segments[first]->for_each_id([&](const model::TraceId& id) { late_filter_.add(id); }); !read)
+    if (auto read = segments[first]->for_each_id([&](const model::TraceId& id) { late_filter_.add(id); });
+        !read)
       note_failure(read.error());
   for (const model::TraceId& id : growing) late_filter_.add(id);
 }
 
-base::Result<void> Shard::load_document(const std::shared_ptr<Workspace>& shared, std::string_view key, std::string_view value) {
+base::Result<void> Shard::load_document(const std::shared_ptr<Workspace>& shared, std::string_view key,
+                                        std::string_view value) {
   const std::scoped_lock lock(mutex_);
   auto& workspace = workspaces_[shared->id];
   if (!workspace) workspace = std::make_unique<ShardWorkspace>(shared);
@@ -804,6 +825,8 @@ std::string checkpoint_key(uint32_t shard) { return "shard/" + std::to_string(sh
 
 std::string segment_prefix(uint32_t shard) { return "segment/" + std::to_string(shard) + "/"; }
 
-std::string document_prefix(const model::WorkspaceId& workspace) { return "d/" + workspace.to_string() + "/"; }
+std::string document_prefix(const model::WorkspaceId& workspace) {
+  return "d/" + workspace.to_string() + "/";
+}
 
 }  // namespace testmesh::engine

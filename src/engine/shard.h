@@ -107,7 +107,7 @@ struct ShardOptions {
 
 // Where documents of a shard and of a workspace's discovery live.
 std::string checkpoint_key(uint32_t shard);
-std::string segment_prefix(uint32_t shard);  // then the partition's number
+std::string segment_prefix(uint32_t shard);                        // then the partition's number
 std::string document_prefix(const model::WorkspaceId& workspace);  // then "<shard>/…" or "shared/…"
 
 class Shard {
@@ -122,9 +122,11 @@ class Shard {
   };
   // From this shard's checkpoint; `partition_of` gives null for partitions
   // that are gone.
-  base::Result<Restored> restore(const std::function<std::shared_ptr<store::Partition>(uint32_t)>& partition_of,
-                                 const std::function<std::shared_ptr<Workspace>(const model::WorkspaceId&)>& workspace_of);
-  base::Result<void> load_document(const std::shared_ptr<Workspace>&, std::string_view key, std::string_view value);
+  base::Result<Restored> restore(
+      const std::function<std::shared_ptr<store::Partition>(uint32_t)>& partition_of,
+      const std::function<std::shared_ptr<Workspace>(const model::WorkspaceId&)>& workspace_of);
+  base::Result<void> load_document(const std::shared_ptr<Workspace>&, std::string_view key,
+                                   std::string_view value);
   // One journal entry again.
   void replay(const ShardBatch&);
   void start();
@@ -166,8 +168,8 @@ class Shard {
  private:
   void run();
   void take(const ShardBatch&, bool replaying);
-  void take_group(ShardPartition&, const model::TraceId&, std::string_view rows, uint32_t count, base::UnixNanos arrival,
-                  store::JournalPosition at, bool replaying);
+  void take_group(ShardPartition&, const model::TraceId&, std::string_view rows, uint32_t count,
+                  base::UnixNanos arrival, store::JournalPosition at, bool replaying);
   ShardPartition* partition_for(const std::shared_ptr<Workspace>&, const std::shared_ptr<store::Partition>&);
   // Looks at one due trace: closes it, or schedules its next look. False: the
   // store refused; it is scheduled again.

@@ -50,7 +50,8 @@ TraceRows gather_rows(Shard& shard, ShardWorkspace& workspace, std::vector<Trace
   std::set<std::string> services;
   for (const discovery::OrderedSpan& span : analysis.order) {
     const auto& [part, row] = inputs[span.span];
-    rows.spans.push_back({part->partition.get(), row, span.parent == discovery::kNoSpan ? -1 : static_cast<int64_t>(span.parent),
+    rows.spans.push_back({part->partition.get(), row,
+                          span.parent == discovery::kNoSpan ? -1 : static_cast<int64_t>(span.parent),
                           std::string(workspace.analyzer.operation(shard.input(span.span).facts))});
     services.insert(std::string(workspace.analyzer.service(shard.input(span.span).facts)));
     rows.summary.error_count += shard.input(span.span).error;
@@ -81,14 +82,17 @@ TraceRows gather_rows(Shard& shard, ShardWorkspace& workspace, std::vector<Trace
   return rows;
 }
 
-base::Result<std::vector<model::Span>> decode_rows(const model::TraceId& id, const std::vector<TraceRows::Span>& rows) {
+base::Result<std::vector<model::Span>> decode_rows(const model::TraceId& id,
+                                                   const std::vector<TraceRows::Span>& rows) {
   std::string bytes;
   for (const TraceRows::Span& span : rows)
     if (!encoding::append_traces_data(span.partition->dictionary, id, *span.row, bytes))
-      return base::fail(base::ErrorCode::kCorrupt, "a stored span of trace " + id.to_hex() + " does not read back");
+      return base::fail(base::ErrorCode::kCorrupt,
+                        "a stored span of trace " + id.to_hex() + " does not read back");
   TRY_ASSIGN(otlp::DecodedSpans decoded, otlp::decode_protobuf(bytes));
   if (decoded.spans.size() != rows.size())
-    return base::fail(base::ErrorCode::kCorrupt, "a stored span of trace " + id.to_hex() + " does not read back");
+    return base::fail(base::ErrorCode::kCorrupt,
+                      "a stored span of trace " + id.to_hex() + " does not read back");
   // One resource and scope for all spans that share them.
   std::map<std::pair<const void*, uint32_t>, std::shared_ptr<const model::Resource>> resources;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -111,7 +115,8 @@ base::Result<std::vector<model::Span>> decode_rows(const model::TraceId& id, con
   return std::move(decoded.spans);
 }
 
-base::Result<std::optional<store::TraceDetail>> Engine::trace(const model::WorkspaceId& workspace_id, const model::TraceId& id) {
+base::Result<std::optional<store::TraceDetail>> Engine::trace(const model::WorkspaceId& workspace_id,
+                                                              const model::TraceId& id) {
   Shard& shard = *shards_[shard_index(id)];
   TraceRows rows;
   {

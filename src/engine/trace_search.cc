@@ -22,7 +22,7 @@ using encoding::ValueType;
 using store::StatusFilter;
 using store::TraceLine;
 
-constexpr size_t kMaxOpenAnalysed = 5'000;   // more open traces than this are left to later searches
+constexpr size_t kMaxOpenAnalysed = 5'000;  // more open traces than this are left to later searches
 constexpr size_t kMaxTracesDecoded = 200'000;
 
 // ---- an attribute's value against a row ----
@@ -39,13 +39,15 @@ bool equals_number(const model::Value& wanted, ValueType type, std::string_view 
   } else {
     return false;
   }
-  if (const auto* integer = std::get_if<int64_t>(&wanted.data)) return static_cast<double>(*integer) == number;
+  if (const auto* integer = std::get_if<int64_t>(&wanted.data))
+    return static_cast<double>(*integer) == number;
   if (const auto* real = std::get_if<double>(&wanted.data)) return *real == number;
   return false;
 }
 
 bool equals(const model::Value& wanted, ValueType type, std::string_view content) {
-  if (const auto* text = std::get_if<std::string>(&wanted.data)) return type == ValueType::kString && content == *text;
+  if (const auto* text = std::get_if<std::string>(&wanted.data))
+    return type == ValueType::kString && content == *text;
   if (const auto* truth = std::get_if<bool>(&wanted.data))
     return type == ValueType::kBool && content.size() == 1 && (content[0] != 0) == *truth;
   return equals_number(wanted, type, content);
@@ -65,7 +67,8 @@ bool equals_model(const model::Value& wanted, const model::Value& value) {
 // What a question asks of single rows, with answers per resource remembered.
 class RowFilter {
  public:
-  RowFilter(std::optional<std::string> service, std::optional<std::string> operation, std::optional<store::AttributeEquals> attribute)
+  RowFilter(std::optional<std::string> service, std::optional<std::string> operation,
+            std::optional<store::AttributeEquals> attribute)
       : service_(std::move(service)), operation_(std::move(operation)), attribute_(std::move(attribute)) {}
 
   bool asks_spans() const { return attribute_.has_value(); }
@@ -78,7 +81,8 @@ class RowFilter {
     if (service_ && dictionary.resource(row.resource).service != *service_) return false;
     if (operation_ && !operation_known && !name_is(dictionary, row)) return false;
     if (!attribute_) return true;
-    return attribute_->resource ? resource_matches(partition, row.resource) : attribute_matches(dictionary, row);
+    return attribute_->resource ? resource_matches(partition, row.resource)
+                                : attribute_matches(dictionary, row);
   }
 
  private:
@@ -126,7 +130,8 @@ class RowFilter {
       row.tail = kEmptyTail;
       if (encoding::append_traces_data(partition.dictionary, {{1}}, row, bytes)) {
         const auto decoded = otlp::decode_protobuf(bytes);
-        if (decoded && !decoded->spans.empty()) found->second = has(decoded->spans.front().resource->attributes);
+        if (decoded && !decoded->spans.empty())
+          found->second = has(decoded->spans.front().resource->attributes);
       }
     }
     return found->second;
@@ -206,22 +211,25 @@ class Newest {
   std::map<Place, T> kept_;
 };
 
-std::string id_bytes(const model::TraceId& id) { return {reinterpret_cast<const char*>(id.bytes.data()), 16}; }
+std::string id_bytes(const model::TraceId& id) {
+  return {reinterpret_cast<const char*>(id.bytes.data()), 16};
+}
 
 }  // namespace
 
 // One pass over a workspace's traces, newest closing first.
 class TraceSearch {
  public:
-  TraceSearch(Engine& engine, const model::WorkspaceId& id) : engine_(engine), id_(id), shared_(engine.workspace(id)) {}
+  TraceSearch(Engine& engine, const model::WorkspaceId& id)
+      : engine_(engine), id_(id), shared_(engine.workspace(id)) {}
 
   // One stored part of a trace.
   struct Stored {
     Shard& shard;
     const std::shared_ptr<store::Partition>& partition;
-    const TraceLine& line;        // speaks for the whole trace
+    const TraceLine& line;  // speaks for the whole trace
     const store::TraceKind& kind;
-    bool newest;                  // false: an older part of a trace already given
+    bool newest;  // false: an older part of a trace already given
     const std::function<base::Result<store::Record>()>& record;  // of this part
   };
   // Return false to stop.
@@ -240,7 +248,8 @@ class TraceSearch {
   Workspace& shared() { return *shared_; }
 
  private:
-  base::Result<bool> scan_shard(Shard& shard, const OnOpen& on_open, const OnStored& on_stored, bool& skipped_open) {
+  base::Result<bool> scan_shard(Shard& shard, const OnOpen& on_open, const OnStored& on_stored,
+                                bool& skipped_open) {
     SpokenFor spoken_for;
     std::vector<std::pair<std::shared_ptr<store::Partition>, std::vector<store::SealedSegment>>> sealed;
     {
@@ -268,9 +277,10 @@ class TraceSearch {
         const auto& lines = partition.writer.lines();
         ChunkCache cache;
         for (size_t i = lines.size(); i-- > 0;) {
-          TRY_ASSIGN(const bool go_on, visit(shard, partition.partition, lines[i], spoken_for, on_stored, [&](uint32_t chunk) {
-            return cache.get(chunk, [&] { return partition.writer.chunk(chunk); });
-          }));
+          TRY_ASSIGN(const bool go_on,
+                     visit(shard, partition.partition, lines[i], spoken_for, on_stored, [&](uint32_t chunk) {
+                       return cache.get(chunk, [&] { return partition.writer.chunk(chunk); });
+                     }));
           if (!go_on) return false;
         }
         sealed.emplace_back(partition.partition, partition.partition->segments());
@@ -283,9 +293,10 @@ class TraceSearch {
         TRY(it->segment->for_each_line([&](const TraceLine& line) { lines.push_back(line); }));
         ChunkCache cache;
         for (size_t i = lines.size(); i-- > 0;) {
-          TRY_ASSIGN(const bool go_on, visit(shard, partition, lines[i], spoken_for, on_stored, [&](uint32_t chunk) {
-            return cache.get(chunk, [&] { return it->segment->chunk(chunk); });
-          }));
+          TRY_ASSIGN(const bool go_on,
+                     visit(shard, partition, lines[i], spoken_for, on_stored, [&](uint32_t chunk) {
+                       return cache.get(chunk, [&] { return it->segment->chunk(chunk); });
+                     }));
           if (!go_on) return false;
         }
       }
@@ -317,8 +328,9 @@ class TraceSearch {
   static bool parts_stored(const TraceRows& rows) { return rows.line.has_value(); }
 
   template <typename ChunkOf>
-  base::Result<bool> visit(Shard& shard, const std::shared_ptr<store::Partition>& partition, const TraceLine& line,
-                           SpokenFor& spoken_for, const OnStored& on_stored, const ChunkOf& chunk_of) {
+  base::Result<bool> visit(Shard& shard, const std::shared_ptr<store::Partition>& partition,
+                           const TraceLine& line, SpokenFor& spoken_for, const OnStored& on_stored,
+                           const ChunkOf& chunk_of) {
     const std::function<base::Result<store::Record>()> record = [&]() -> base::Result<store::Record> {
       TRY_ASSIGN(const std::shared_ptr<const store::Chunk> chunk, chunk_of(line.chunk));
       return chunk->record(partition->dictionary, line.ordinal);
@@ -377,10 +389,12 @@ class KindFilter {
 StatusFilter status_of(const store::Partition& partition, const Row& row) {
   if (encoding::has_error(partition.dictionary, row)) return StatusFilter::kError;
   if (row.shape != encoding::kGenericShape)
-    return partition.dictionary.shape(row.shape).status == static_cast<int32_t>(model::StatusCode::kOk) ? StatusFilter::kOk
-                                                                                                        : StatusFilter::kUnset;
+    return partition.dictionary.shape(row.shape).status == static_cast<int32_t>(model::StatusCode::kOk)
+               ? StatusFilter::kOk
+               : StatusFilter::kUnset;
   const auto spans = decode_rows({{1}}, {{&partition, &row, -1, {}}});
-  return spans && !spans->empty() && spans->front().status == model::StatusCode::kOk ? StatusFilter::kOk : StatusFilter::kUnset;
+  return spans && !spans->empty() && spans->front().status == model::StatusCode::kOk ? StatusFilter::kOk
+                                                                                     : StatusFilter::kUnset;
 }
 
 // A span's operation as discovery names it, from the row alone.
@@ -392,7 +406,8 @@ std::string templated_name(const store::Partition& partition, const Row& row) {
   return names.endpoint.empty() ? names.operation : names.endpoint;
 }
 
-bool in_range(const store::TraceQuery& query, base::UnixNanos start, uint64_t duration, bool error, bool test) {
+bool in_range(const store::TraceQuery& query, base::UnixNanos start, uint64_t duration, bool error,
+              bool test) {
   if (query.since && start < *query.since) return false;
   if (query.until && start >= *query.until) return false;
   if (query.min_duration_ns && duration < *query.min_duration_ns) return false;
@@ -403,7 +418,8 @@ bool in_range(const store::TraceQuery& query, base::UnixNanos start, uint64_t du
 
 }  // namespace
 
-base::Result<store::TracePage> Engine::search_traces(const model::WorkspaceId& id, const store::TraceQuery& query) {
+base::Result<store::TracePage> Engine::search_traces(const model::WorkspaceId& id,
+                                                     const store::TraceQuery& query) {
   TRY_ASSIGN(const std::optional<Place> after, from_cursor(query.cursor, 16));
   TraceSearch search(*this, id);
   const discovery::FlowCatalog& catalog = search.shared().catalog;
@@ -425,16 +441,19 @@ base::Result<store::TracePage> Engine::search_traces(const model::WorkspaceId& i
   TRY(search.scan(
       [&](TraceRows trace) -> base::Result<bool> {
         const store::TraceSummary& summary = trace.summary;
-        if (wanted || !in_range(query, summary.start, summary.duration_ns, summary.error_count > 0, summary.is_test_generated))
+        if (wanted || !in_range(query, summary.start, summary.duration_ns, summary.error_count > 0,
+                                summary.is_test_generated))
           return true;
         if (query.service || query.operation || query.attribute) {
           const bool some = std::ranges::any_of(trace.spans, [&](const TraceRows::Span& span) {
-            return rows.matches(*span.partition, *span.row, query.operation && span.operation == *query.operation);
+            return rows.matches(*span.partition, *span.row,
+                                query.operation && span.operation == *query.operation);
           });
           if (!some) return true;
         }
         ++page.total;
-        if (Place place{summary.start, id_bytes(summary.trace_id)}; newest.wants(place)) newest.add(std::move(place), summary);
+        if (Place place{summary.start, id_bytes(summary.trace_id)}; newest.wants(place))
+          newest.add(std::move(place), summary);
         return true;
       },
       [&](const TraceSearch::Stored& stored) -> base::Result<bool> {
@@ -470,7 +489,8 @@ base::Result<store::TracePage> Engine::search_traces(const model::WorkspaceId& i
         summary.duration_ns = line.duration_ns;
         summary.span_count = line.spans;
         summary.error_count = line.errors;
-        for (const store::ServiceOperations& service : stored.kind.services) summary.services.push_back(service.service);
+        for (const store::ServiceOperations& service : stored.kind.services)
+          summary.services.push_back(service.service);
         const auto* flow = counted ? survivor(stored.kind) : nullptr;
         if (flow && (test || catalog.exists(flow))) {
           summary.flow_id = flow->id;
@@ -487,7 +507,8 @@ base::Result<store::TracePage> Engine::search_traces(const model::WorkspaceId& i
   return page;
 }
 
-base::Result<store::SpanPage> Engine::search_spans(const model::WorkspaceId& id, const store::SpanQuery& query) {
+base::Result<store::SpanPage> Engine::search_spans(const model::WorkspaceId& id,
+                                                   const store::SpanQuery& query) {
   TRY_ASSIGN(const std::optional<Place> after, from_cursor(query.cursor, 24));
   store::SpanPage page;
   Newest<model::Span> newest(query.limit, after);
@@ -505,7 +526,8 @@ base::Result<store::SpanPage> Engine::search_spans(const model::WorkspaceId& id,
                          std::string_view operation) -> base::Result<void> {
     if (!matches(partition, row, operation)) return {};
     ++page.total;
-    Place place{row.start, id_bytes(trace) + std::string(reinterpret_cast<const char*>(row.id.bytes.data()), 8)};
+    Place place{row.start,
+                id_bytes(trace) + std::string(reinterpret_cast<const char*>(row.id.bytes.data()), 8)};
     if (!newest.wants(place)) return {};
     TRY_ASSIGN(std::vector<model::Span> spans, decode_rows(trace, {{&partition, &row, -1, {}}}));
     newest.add(std::move(place), std::move(spans.front()));

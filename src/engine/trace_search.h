@@ -34,6 +34,7 @@ struct TraceRows {
 // Under the shard's lock.
 TraceRows gather_rows(Shard&, ShardWorkspace&, std::vector<TracePart> parts);
 
-base::Result<std::vector<model::Span>> decode_rows(const model::TraceId&, const std::vector<TraceRows::Span>&);
+base::Result<std::vector<model::Span>> decode_rows(const model::TraceId&,
+                                                   const std::vector<TraceRows::Span>&);
 
 }  // namespace testmesh::engine

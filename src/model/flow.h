@@ -13,10 +13,14 @@ enum class NodeType : uint8_t { kService, kApiEndpoint, kDatabase, kTopic };
 
 inline std::string_view to_string(NodeType type) {
   switch (type) {
-    case NodeType::kService: return "service";
-    case NodeType::kApiEndpoint: return "api_endpoint";
-    case NodeType::kDatabase: return "database";
-    case NodeType::kTopic: return "topic";
+    case NodeType::kService:
+      return "service";
+    case NodeType::kApiEndpoint:
+      return "api_endpoint";
+    case NodeType::kDatabase:
+      return "database";
+    case NodeType::kTopic:
+      return "topic";
   }
   return "";
 }

@@ -78,7 +78,14 @@ struct Link {
 };
 
 // The wire's numbers; a number outside the enum is kept as it came.
-enum class SpanKind : int32_t { kUnspecified = 0, kInternal = 1, kServer = 2, kClient = 3, kProducer = 4, kConsumer = 5 };
+enum class SpanKind : int32_t {
+  kUnspecified = 0,
+  kInternal = 1,
+  kServer = 2,
+  kClient = 3,
+  kProducer = 4,
+  kConsumer = 5
+};
 enum class StatusCode : int32_t { kUnset = 0, kOk = 1, kError = 2 };
 
 struct Span {

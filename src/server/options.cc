@@ -27,7 +27,8 @@ Point any OpenTelemetry SDK here:
 
 std::string environment_name(std::string flag) {
   std::ranges::replace(flag, '-', '_');
-  std::ranges::transform(flag, flag.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  std::ranges::transform(flag, flag.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   return "TESTMESH_" + flag;
 }
 
@@ -58,7 +59,8 @@ std::string apply_file(CLI::App& app, const std::string& path) {
     try {
       name = entry.first.as<std::string>();
       CLI::Option* option = app.get_option_no_throw("--" + name);
-      if (!option || name == "config" || name == "help") return path + ": there is no setting '" + name + "'; see testmesh serve --help";
+      if (!option || name == "config" || name == "help")
+        return path + ": there is no setting '" + name + "'; see testmesh serve --help";
       if (option->count() == 0) option->default_val(entry.second.as<std::string>());
     } catch (const std::exception& error) {
       return path + ": setting '" + name + "': " + error.what();
@@ -76,21 +78,26 @@ bool parse_serve_options(int argc, const char* const* argv, ServeOptions& option
   const auto add = [&](const std::string& name, auto& value, const std::string& text) {
     return app.add_option("--" + name, value, text)->envname(environment_name(name))->capture_default_str();
   };
-  add("listen", options.listen, "address of the REST API, which takes OTLP/HTTP too; port 0 takes a free one");
+  add("listen", options.listen,
+      "address of the REST API, which takes OTLP/HTTP too; port 0 takes a free one");
   add("otlp-http", options.otlp_http, "a further address for OTLP/HTTP, or off");
-  add("otlp-grpc", options.otlp_grpc, "address for OTLP/gRPC, or off (this version serves OTLP/HTTP only and says so)");
+  add("otlp-grpc", options.otlp_grpc,
+      "address for OTLP/gRPC, or off (this version serves OTLP/HTTP only and says so)");
   add("data-dir", options.data_dir, "where everything is kept; made when missing");
-  add("trace-idle-timeout", idle, "a trace is complete when nothing arrived for this long (workspaces may set their own)");
+  add("trace-idle-timeout", idle,
+      "a trace is complete when nothing arrived for this long (workspaces may set their own)");
   add("config", config, "YAML file with these settings");
   add("auth", options.auth, "off (loopback only)")->check(CLI::IsMember({"off"}));
   add("store", options.store, "embedded")->check(CLI::IsMember({"embedded"}));
   add("threads", options.threads, "threads for connections; 0: one a core");
   add("shards", options.shards, "shards of a new data directory; 0: one a core");
-  add("max-open-mib", options.max_open_mib, "memory for the rows of open traces; past it the oldest close early")
+  add("max-open-mib", options.max_open_mib,
+      "memory for the rows of open traces; past it the oldest close early")
       ->check(CLI::Range(16, 1 << 20));
   add("log-level", options.log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
-  app.add_flag("--require-workspace", options.require_workspace, "refuse OTLP requests that name no workspace")
+  app.add_flag("--require-workspace", options.require_workspace,
+               "refuse OTLP requests that name no workspace")
       ->envname("TESTMESH_REQUIRE_WORKSPACE");
   const auto usage = [&](const std::string& message) {
     std::cerr << "testmesh serve: " << message << "\n";
@@ -122,7 +129,8 @@ bool parse_serve_options(int argc, const char* const* argv, ServeOptions& option
   if (options.threads == 0) options.threads = cores;
   options.shards_given = options.shards != 0;
   if (options.shards == 0) options.shards = std::min(cores, 16u);
-  if (options.threads > 256 || options.shards > 64) return usage("--threads goes up to 256, --shards up to 64");
+  if (options.threads > 256 || options.shards > 64)
+    return usage("--threads goes up to 256, --shards up to 64");
   return true;
 }
 

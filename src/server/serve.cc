@@ -40,13 +40,16 @@ base::Result<Storage> open_storage(const ServeOptions& options) {
   TRY_ASSIGN(storage.documents, store::open_document_store(options.data_dir + "/documents"));
   model::TelemetrySettings defaults;
   defaults.trace_idle_timeout_ms = options.trace_idle_timeout.count();
-  TRY_ASSIGN(storage.registry, store::WorkspaceRegistry::open(*storage.documents, base::system_clock(), defaults));
+  TRY_ASSIGN(storage.registry,
+             store::WorkspaceRegistry::open(*storage.documents, base::system_clock(), defaults));
   TRY_ASSIGN(storage.engine,
              engine::Engine::open({.data_directory = options.data_dir,
                                    .shards = options.shards,
                                    .max_open_bytes = options.max_open_mib << 20},
                                   *storage.documents, base::system_clock(),
-                                  [registry = storage.registry.get()](const model::WorkspaceId& id) { return registry->settings(id); }));
+                                  [registry = storage.registry.get()](const model::WorkspaceId& id) {
+                                    return registry->settings(id);
+                                  }));
   return storage;
 }
 
@@ -87,7 +90,8 @@ http::Response landing_page() {
 http::Response not_found() {
   http::Response response;
   response.status = 404;
-  response.body = R"({"error":"There is nothing at this path. OTLP goes to /v1/traces, the API is under /api/v1","code":"not_found","details":{}})";
+  response.body =
+      R"({"error":"There is nothing at this path. OTLP goes to /v1/traces, the API is under /api/v1","code":"not_found","details":{}})";
   return response;
 }
 
@@ -103,7 +107,8 @@ int serve(int argc, const char* const* argv) {
   for (const std::string& address : {options.listen, options.otlp_http})
     if (address != "off" && !is_loopback(address))
       return fail_start("with --auth off the server listens on loopback only, and '" + address +
-                        "' is not. Listen on 127.0.0.1 and put a proxy that checks who may enter in front of it, or reach it "
+                        "' is not. Listen on 127.0.0.1 and put a proxy that checks who may enter in front of "
+                        "it, or reach it "
                         "through an SSH tunnel (API keys for every request come in a later version).");
 
   // Signals go to this thread alone, from before any other exists.
@@ -122,9 +127,10 @@ int serve(int argc, const char* const* argv) {
 
   auto storage = open_storage(options);
   if (!storage) return fail_start(storage.error().message);
-  if (const uint32_t shards = storage->engine->shard_count(); options.shards_given && shards != options.shards)
-    spdlog::warn("{} was made with {} shards and keeps them: --shards {} is for new directories", options.data_dir, shards,
-                 options.shards);
+  if (const uint32_t shards = storage->engine->shard_count();
+      options.shards_given && shards != options.shards)
+    spdlog::warn("{} was made with {} shards and keeps them: --shards {} is for new directories",
+                 options.data_dir, shards, options.shards);
 
   ingest::IngestCounters ingest_counters;
   ingest::OtlpHttp otlp(
@@ -134,10 +140,12 @@ int serve(int argc, const char* const* argv) {
       },
       otlp::json_to_protobuf, ingest_counters);
   http::Server* server_view = nullptr;
-  api::RestApi rest(
-      *storage->registry, *storage->engine,
-      [&] { return metrics_text(*storage->engine, ingest_counters, server_view ? server_view->stats() : http::ServerStats{}); },
-      {.workers = 2, .version = kVersion});
+  api::RestApi rest(*storage->registry, *storage->engine,
+                    [&] {
+                      return metrics_text(*storage->engine, ingest_counters,
+                                          server_view ? server_view->stats() : http::ServerStats{});
+                    },
+                    {.workers = 2, .version = kVersion});
   http::Server server({.threads = options.threads}, [&](http::Request request, http::Responder respond) {
     if (otlp.handles(request)) return otlp.handle(std::move(request), std::move(respond));
     if (api::RestApi::handles(request.path)) return rest.handle(std::move(request), std::move(respond));
@@ -149,7 +157,8 @@ int serve(int argc, const char* const* argv) {
   std::string otlp_url = "off";
   if (options.otlp_http != "off") {
     const auto further = server.listen(options.otlp_http);
-    if (!further) return fail_start(further.error().message + " (or turn this address off with --otlp-http off)");
+    if (!further)
+      return fail_start(further.error().message + " (or turn this address off with --otlp-http off)");
     otlp_url = url_of(*further);
   }
   server.start();
@@ -157,7 +166,8 @@ int serve(int argc, const char* const* argv) {
   std::cout << "TestMesh " << kVersion << " is ready\n"
             << "  API and OTLP/HTTP  " << url_of(*listening) << "\n"
             << "  OTLP/HTTP          " << otlp_url << "\n"
-            << "  OTLP/gRPC          off (this version takes OTLP/HTTP: OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)\n"
+            << "  OTLP/gRPC          off (this version takes OTLP/HTTP: "
+               "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)\n"
             << "  data               " << options.data_dir << "\n"
             << std::flush;
 
@@ -176,13 +186,16 @@ namespace {
 
 class DirectoryImport final : public cli::ImportTarget {
  public:
-  DirectoryImport(Storage storage, const model::WorkspaceId& workspace) : storage_(std::move(storage)), workspace_(workspace) {}
+  DirectoryImport(Storage storage, const model::WorkspaceId& workspace)
+      : storage_(std::move(storage)), workspace_(workspace) {}
 
   base::Result<Outcome> send(std::string_view request) override {
     for (;;) {
       std::promise<base::Result<store::IngestOutcome>> promise;
       auto done = promise.get_future();
-      storage_.engine->submit(workspace_, request, [&](base::Result<store::IngestOutcome> outcome) { promise.set_value(std::move(outcome)); });
+      storage_.engine->submit(workspace_, request, [&](base::Result<store::IngestOutcome> outcome) {
+        promise.set_value(std::move(outcome));
+      });
       auto outcome = done.get();
       if (!outcome && outcome.error().code == base::ErrorCode::kOverloaded) {
         storage_.engine->wait_until_taken();
@@ -206,13 +219,15 @@ class DirectoryImport final : public cli::ImportTarget {
 
 }  // namespace
 
-base::Result<std::unique_ptr<cli::ImportTarget>> open_import_target(const std::string& data_dir, const model::WorkspaceId& workspace) {
+base::Result<std::unique_ptr<cli::ImportTarget>> open_import_target(const std::string& data_dir,
+                                                                    const model::WorkspaceId& workspace) {
   ServeOptions options;
   options.data_dir = data_dir;
   options.shards = std::clamp(std::thread::hardware_concurrency(), 1u, 16u);
   TRY_ASSIGN(Storage storage, open_storage(options));
   if (!storage.registry->find(workspace))
-    return base::fail(base::ErrorCode::kNotFound, "there is no workspace " + workspace.to_string() + " in " + data_dir);
+    return base::fail(base::ErrorCode::kNotFound,
+                      "there is no workspace " + workspace.to_string() + " in " + data_dir);
   return std::make_unique<DirectoryImport>(std::move(storage), workspace);
 }
 

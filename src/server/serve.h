@@ -15,6 +15,7 @@ int serve(int argc, const char* const* argv);
 
 // `testmesh import --data-dir`: writes straight into a directory no server has
 // open.
-base::Result<std::unique_ptr<cli::ImportTarget>> open_import_target(const std::string& data_dir, const model::WorkspaceId&);
+base::Result<std::unique_ptr<cli::ImportTarget>> open_import_target(const std::string& data_dir,
+                                                                    const model::WorkspaceId&);
 
 }  // namespace testmesh::server

@@ -23,8 +23,9 @@ class DocumentStore {
   virtual ~DocumentStore() = default;
   virtual base::Result<std::optional<std::string>> get(std::string_view key) const = 0;
   // In key order; stops when `visit` returns false.
-  virtual base::Result<void> scan(std::string_view prefix,
-                                  const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
+  virtual base::Result<void> scan(
+      std::string_view prefix,
+      const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
   // All or nothing; on disk (synced) when it returns.
   virtual base::Result<void> write(const std::vector<DocumentWrite>& batch) = 0;
   virtual base::Result<void> remove_prefix(std::string_view prefix) = 0;

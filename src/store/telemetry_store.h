@@ -23,7 +23,7 @@ struct TraceSummary {
   base::UnixNanos start = 0;
   uint64_t duration_ns = 0;  // the entry's
   uint32_t span_count = 0, error_count = 0;
-  std::vector<std::string> services;  // sorted, distinct
+  std::vector<std::string> services;     // sorted, distinct
   std::optional<model::FlowId> flow_id;  // the survivor; absent while open or uncounted
   std::optional<model::Fingerprint> fingerprint;
   bool complete = false;  // false: still open
@@ -33,10 +33,10 @@ struct TraceSummary {
 
 struct TraceDetail {
   TraceSummary summary;
-  std::vector<model::Span> spans;          // parents before children, depth first
-  std::vector<int64_t> parent_positions;   // parallel; -1: none arrived
-  std::vector<uint64_t> self_ns;           // parallel
-  std::vector<model::PathNode> path;       // as of now, also of an open trace
+  std::vector<model::Span> spans;         // parents before children, depth first
+  std::vector<int64_t> parent_positions;  // parallel; -1: none arrived
+  std::vector<uint64_t> self_ns;          // parallel
+  std::vector<model::PathNode> path;      // as of now, also of an open trace
 };
 
 enum class StatusFilter { kUnset, kOk, kError };
@@ -88,14 +88,17 @@ class TelemetryStore {
  public:
   virtual ~TelemetryStore() = default;
 
-  virtual base::Result<std::optional<TraceDetail>> trace(const model::WorkspaceId&, const model::TraceId&) = 0;
+  virtual base::Result<std::optional<TraceDetail>> trace(const model::WorkspaceId&,
+                                                         const model::TraceId&) = 0;
   virtual base::Result<TracePage> search_traces(const model::WorkspaceId&, const TraceQuery&) = 0;
   virtual base::Result<SpanPage> search_spans(const model::WorkspaceId&, const SpanQuery&) = 0;
 
   virtual base::Result<discovery::FlowPage> flows(const model::WorkspaceId&, const discovery::FlowQuery&) = 0;
   virtual std::optional<discovery::FlowDetail> flow(const model::WorkspaceId&, const model::FlowId&) = 0;
-  virtual std::vector<discovery::FlowSummary> flow_variants(const model::WorkspaceId&, const model::FlowId&) = 0;
-  virtual std::optional<discovery::FlowHistogram> flow_histogram(const model::WorkspaceId&, const model::FlowId&) = 0;
+  virtual std::vector<discovery::FlowSummary> flow_variants(const model::WorkspaceId&,
+                                                            const model::FlowId&) = 0;
+  virtual std::optional<discovery::FlowHistogram> flow_histogram(const model::WorkspaceId&,
+                                                                 const model::FlowId&) = 0;
 
   // Removes every span and flow of the workspace.
   virtual base::Result<void> drop_workspace(const model::WorkspaceId&) = 0;

@@ -292,7 +292,8 @@ Result<void> WorkspaceRegistry::remove(const model::WorkspaceId& id) {
 model::TelemetrySettings WorkspaceRegistry::settings(const model::WorkspaceId& id) const {
   const auto snapshot = impl_->snapshot();
   const auto found = snapshot->workspaces.find(id);
-  return found == snapshot->workspaces.end() ? impl_->defaults : found->second.settings.value_or(impl_->defaults);
+  return found == snapshot->workspaces.end() ? impl_->defaults
+                                             : found->second.settings.value_or(impl_->defaults);
 }
 
 Result<void> WorkspaceRegistry::put_settings(const model::WorkspaceId& id,

@@ -17,7 +17,8 @@ namespace {
 std::unexpected<base::Error> io_error(const std::string& what, const std::string& path) {
   const int code = errno;
   std::string message = "cannot " + what + " " + path + ": " + std::strerror(code);
-  if (code == ENOSPC || code == EDQUOT) message += " (free some space or lower retention_days; nothing acknowledged is lost)";
+  if (code == ENOSPC || code == EDQUOT)
+    message += " (free some space or lower retention_days; nothing acknowledged is lost)";
   if (code == EACCES || code == EROFS) message += " (is the data directory writable by this user?)";
   return base::fail(base::ErrorCode::kUnavailable, std::move(message));
 }
@@ -25,7 +26,9 @@ std::unexpected<base::Error> io_error(const std::string& what, const std::string
 }  // namespace
 
 base::Result<File> File::open(const std::string& path, Mode mode) {
-  const int flags = mode == Mode::kRead ? O_RDONLY : mode == Mode::kReadWrite ? O_RDWR | O_CREAT : O_RDWR | O_CREAT | O_TRUNC;
+  const int flags = mode == Mode::kRead        ? O_RDONLY
+                    : mode == Mode::kReadWrite ? O_RDWR | O_CREAT
+                                               : O_RDWR | O_CREAT | O_TRUNC;
   File file;
   file.path_ = path;
   file.descriptor_ = ::open(path.c_str(), flags | O_CLOEXEC, 0644);
@@ -33,7 +36,8 @@ base::Result<File> File::open(const std::string& path, Mode mode) {
   return file;
 }
 
-File::File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+File::File(File&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
 
 File& File::operator=(File&& other) noexcept {
   if (this != &other) {
@@ -80,7 +84,8 @@ base::Result<void> File::write_all_at(uint64_t offset, std::vector<iovec> pieces
 base::Result<void> File::read_into(uint64_t offset, std::span<char> out) const {
   size_t done = 0;
   while (done < out.size()) {
-    const ssize_t got = ::pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    const ssize_t got =
+        ::pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return io_error("read", path_);
     if (got == 0) return base::fail(base::ErrorCode::kCorrupt, path_ + " ends before what it should hold");
@@ -154,7 +159,8 @@ void remove_file(const std::string& path) { ::unlink(path.c_str()); }
 std::vector<std::string> list_directory(const std::string& path) {
   std::vector<std::string> names;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(path, error)) names.push_back(entry.path().filename().string());
+  for (const auto& entry : std::filesystem::directory_iterator(path, error))
+    names.push_back(entry.path().filename().string());
   std::ranges::sort(names);
   return names;
 }

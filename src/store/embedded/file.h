@@ -27,7 +27,8 @@ class File {
   base::Result<void> write_at(uint64_t offset, std::string_view bytes) const;
   // Gathers; advances nothing on failure that a reader could take for whole.
   base::Result<void> write_all_at(uint64_t offset, std::vector<iovec> pieces) const;
-  base::Result<std::string> read_at(uint64_t offset, size_t size) const;  // kCorrupt when the file ends before
+  base::Result<std::string> read_at(uint64_t offset,
+                                    size_t size) const;  // kCorrupt when the file ends before
   base::Result<void> read_into(uint64_t offset, std::span<char> out) const;
   base::Result<uint64_t> size() const;
   base::Result<void> truncate(uint64_t size) const;
@@ -46,7 +47,7 @@ base::Result<void> make_directories(const std::string& path);
 base::Result<void> sync_directory(const std::string& path);
 base::Result<std::string> read_whole_file(const std::string& path);
 base::Result<void> write_whole_file(const std::string& path, std::string_view bytes);  // synced
-void remove_file(const std::string& path);  // gone or not: fine
-std::vector<std::string> list_directory(const std::string& path);  // names, sorted
+void remove_file(const std::string& path);                                             // gone or not: fine
+std::vector<std::string> list_directory(const std::string& path);                      // names, sorted
 
 }  // namespace testmesh::store

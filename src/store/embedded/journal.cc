@@ -34,7 +34,8 @@ std::optional<std::string_view> entry_at(std::string_view file, uint64_t number,
   if (offset + kHeader > file.size()) return std::nullopt;
   const char* head = file.data() + offset;
   const auto size = base::load_fixed<uint32_t>(head + 4);
-  if (base::load_fixed<uint32_t>(head) != kMagic || base::load_fixed<uint64_t>(head + 8) != number) return std::nullopt;
+  if (base::load_fixed<uint32_t>(head) != kMagic || base::load_fixed<uint64_t>(head + 8) != number)
+    return std::nullopt;
   if (size > file.size() - offset - kHeader) return std::nullopt;
   const std::string_view content = file.substr(offset + kHeader, size);
   Hasher hasher(number, offset);
@@ -87,10 +88,11 @@ base::Result<void> Journal::visit_file(uint64_t number, uint64_t from,
     offset = next;
   }
   if (entry_behind(bytes, number, offset))
-    return base::fail(base::ErrorCode::kCorrupt,
-                      path_of(number) + " is damaged at byte " + std::to_string(offset) +
-                          " and has good entries behind it. Restore the data directory from a backup, or move this "
-                          "file away to go on without what it holds.");
+    return base::fail(
+        base::ErrorCode::kCorrupt,
+        path_of(number) + " is damaged at byte " + std::to_string(offset) +
+            " and has good entries behind it. Restore the data directory from a backup, or move this "
+            "file away to go on without what it holds.");
   end_ = {number, offset};
   return {};
 }
@@ -104,9 +106,10 @@ base::Result<void> Journal::replay(JournalPosition from,
   for (size_t i = 0; i < numbers.size(); ++i) {
     const uint64_t number = numbers[i];
     if (i > 0 && number != expected)
-      return base::fail(base::ErrorCode::kCorrupt, path_of(expected) +
-                                                       " is missing, but later journal files are there. Restore the "
-                                                       "data directory from a backup.");
+      return base::fail(base::ErrorCode::kCorrupt,
+                        path_of(expected) +
+                            " is missing, but later journal files are there. Restore the "
+                            "data directory from a backup.");
     expected = number + 1;
     TRY(visit_file(number, number == from.file ? from.offset : 0, visit));
   }
@@ -161,7 +164,8 @@ base::Result<Journal::Appended> Journal::append(const std::vector<std::string_vi
   base::append_fixed(head, end_.file);
   base::append_fixed(head, hasher.value());
   std::vector<iovec> vectors{{head.data(), head.size()}};
-  for (const std::string_view piece : pieces) vectors.push_back({const_cast<char*>(piece.data()), piece.size()});
+  for (const std::string_view piece : pieces)
+    vectors.push_back({const_cast<char*>(piece.data()), piece.size()});
   auto written = file_.write_all_at(end_.offset, std::move(vectors));
   if (written) written = file_.sync();
   if (!written) {

@@ -12,8 +12,8 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,7 +45,8 @@ class Journal {
 
   // Calls `visit` for every entry at or behind `from`, oldest first, and finds
   // the end. kCorrupt: see above, or files between are missing.
-  base::Result<void> replay(JournalPosition from, const std::function<base::Result<void>(const JournalEntry&)>& visit);
+  base::Result<void> replay(JournalPosition from,
+                            const std::function<base::Result<void>(const JournalEntry&)>& visit);
 
   // Writes the pieces as one entry and syncs. On failure nothing counts as
   // written and a later append starts anew.
@@ -68,8 +69,8 @@ class Journal {
                                 const std::function<base::Result<void>(const JournalEntry&)>& visit);
 
   std::string directory_;
-  File file_;             // being written
-  JournalPosition end_;   // behind the last good entry
+  File file_;            // being written
+  JournalPosition end_;  // behind the last good entry
   uint64_t file_size_ = kFileBytes;
 
   mutable std::mutex mutex_;

@@ -29,8 +29,9 @@ struct SealedSegment {
 class Partition {
  public:
   // Creates or reads the directory; segments are added by the shards.
-  static base::Result<std::shared_ptr<Partition>> open(uint32_t id, const model::WorkspaceId&, std::string directory,
-                                                       uint32_t shards, base::UnixNanos created);
+  static base::Result<std::shared_ptr<Partition>> open(uint32_t id, const model::WorkspaceId&,
+                                                       std::string directory, uint32_t shards,
+                                                       base::UnixNanos created);
 
   const uint32_t id;
   const model::WorkspaceId workspace;
@@ -38,9 +39,10 @@ class Partition {
   const base::UnixNanos created;
   encoding::Dictionary dictionary;
   std::atomic<base::UnixNanos> newest_arrival{0};
-  std::atomic<uint64_t> spans{0};           // received
-  std::atomic<uint64_t> journaled{0};       // bytes of the dictionary's log that are in the journal; committer only writes
-  std::atomic<bool> removed{false};         // its files are gone or about to go: rows still on their way are dropped
+  std::atomic<uint64_t> spans{0};  // received
+  std::atomic<uint64_t> journaled{
+      0};  // bytes of the dictionary's log that are in the journal; committer only writes
+  std::atomic<bool> removed{false};  // its files are gone or about to go: rows still on their way are dropped
   TraceKinds& kinds(uint32_t shard) { return *kinds_[shard]; }
 
   // Writes the dictionary's new definitions to model.log, synced.
@@ -54,8 +56,8 @@ class Partition {
  private:
   std::mutex log_mutex_;
   AppendLog model_log_;
-  uint64_t saved_ = 0;      // bytes of the dictionary's log that are in model_log_
-  bool unsynced_ = false;   // some of them perhaps not on disk
+  uint64_t saved_ = 0;     // bytes of the dictionary's log that are in model_log_
+  bool unsynced_ = false;  // some of them perhaps not on disk
   std::vector<std::unique_ptr<TraceKinds>> kinds_;
   mutable std::mutex mutex_;
   std::vector<SealedSegment> segments_;

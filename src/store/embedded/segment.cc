@@ -16,14 +16,14 @@ namespace {
 
 using encoding::Row;
 
-constexpr uint32_t kChunkMagic = 0x31434d54;    // "TMC1"
-constexpr uint32_t kIdsMagic = 0x31494d54;      // "TMI1"
-constexpr uint32_t kLinesMagic = 0x314c4d54;    // "TML1"
+constexpr uint32_t kChunkMagic = 0x31434d54;  // "TMC1"
+constexpr uint32_t kIdsMagic = 0x31494d54;    // "TMI1"
+constexpr uint32_t kLinesMagic = 0x314c4d54;  // "TML1"
 constexpr size_t kChunkHeader = 40;
 constexpr int kRecordLevel = 1;
 constexpr int kLineLevel = 3;
 constexpr size_t kLinesPerBlock = 4096;
-constexpr size_t kActiveLine = 64;   // bytes a line in .act
+constexpr size_t kActiveLine = 64;  // bytes a line in .act
 constexpr size_t kDirectoryLine = 20;
 constexpr uint32_t kOrdinalBits = 12;
 constexpr size_t kFilterBitsPerTrace = 12;
@@ -47,7 +47,8 @@ struct Decompressor {
 std::string compress(std::string_view bytes, int level) {
   thread_local Compressor compressor;
   std::string out(ZSTD_compressBound(bytes.size()), '\0');
-  const size_t size = ZSTD_compressCCtx(compressor.context, out.data(), out.size(), bytes.data(), bytes.size(), level);
+  const size_t size =
+      ZSTD_compressCCtx(compressor.context, out.data(), out.size(), bytes.data(), bytes.size(), level);
   CHECK(!ZSTD_isError(size));
   out.resize(size);
   return out;
@@ -56,7 +57,8 @@ std::string compress(std::string_view bytes, int level) {
 base::Result<std::string> decompress(std::string_view bytes, size_t size) {
   thread_local Decompressor decompressor;
   std::string out(size, '\0');
-  const size_t got = ZSTD_decompressDCtx(decompressor.context, out.data(), out.size(), bytes.data(), bytes.size());
+  const size_t got =
+      ZSTD_decompressDCtx(decompressor.context, out.data(), out.size(), bytes.data(), bytes.size());
   if (ZSTD_isError(got) || got != size)
     return base::fail(base::ErrorCode::kCorrupt, "a compressed block of the span store does not read back");
   return out;
@@ -84,7 +86,8 @@ bool may_contain(const char* block, uint64_t hash) {
 
 uint64_t filter_hash(const model::TraceId& id) { return XXH3_64bits(id.bytes.data(), 16); }
 
-std::string segment_path(const std::string& directory, uint32_t shard, uint32_t number, std::string_view extension) {
+std::string segment_path(const std::string& directory, uint32_t shard, uint32_t number,
+                         std::string_view extension) {
   return directory + "/s" + std::to_string(shard) + "-" + std::to_string(number) + std::string(extension);
 }
 
@@ -180,14 +183,18 @@ std::string compress_chunk(const ChunkBuilder& chunk) {
   out += chunk.ids;
   out += chunk.table;
   out += packed;
-  const uint64_t sum = checksum(std::string_view(out).substr(kChunkHeader)) ^ checksum(std::string_view(out).substr(0, 32));
+  const uint64_t sum =
+      checksum(std::string_view(out).substr(kChunkHeader)) ^ checksum(std::string_view(out).substr(0, 32));
   std::memcpy(out.data() + 32, &sum, 8);
   return out;
 }
 
 base::Result<std::shared_ptr<const Chunk>> Chunk::parse(std::string_view bytes) {
-  const auto corrupt = [] { return base::fail(base::ErrorCode::kCorrupt, "a chunk of the span store does not read back"); };
-  if (bytes.size() < kChunkHeader || base::load_fixed<uint32_t>(bytes.data()) != kChunkMagic) return corrupt();
+  const auto corrupt = [] {
+    return base::fail(base::ErrorCode::kCorrupt, "a chunk of the span store does not read back");
+  };
+  if (bytes.size() < kChunkHeader || base::load_fixed<uint32_t>(bytes.data()) != kChunkMagic)
+    return corrupt();
   const auto ids = base::load_fixed<uint32_t>(bytes.data() + 8);
   const auto table = base::load_fixed<uint32_t>(bytes.data() + 12);
   const auto raw = base::load_fixed<uint32_t>(bytes.data() + 16);
@@ -196,8 +203,8 @@ base::Result<std::shared_ptr<const Chunk>> Chunk::parse(std::string_view bytes) 
   const uint64_t sum = checksum(bytes.substr(kChunkHeader)) ^ checksum(bytes.substr(0, 32));
   if (sum != base::load_fixed<uint64_t>(bytes.data() + 32)) return corrupt();
   TRY_ASSIGN(std::string body, decompress(bytes.substr(kChunkHeader + ids + table), raw));
-  return of_parts(std::string(bytes.substr(kChunkHeader, ids)), bytes.substr(kChunkHeader + ids, table), std::move(body),
-                  base::load_fixed<uint64_t>(bytes.data() + 24));
+  return of_parts(std::string(bytes.substr(kChunkHeader, ids)), bytes.substr(kChunkHeader + ids, table),
+                  std::move(body), base::load_fixed<uint64_t>(bytes.data() + 24));
 }
 
 std::shared_ptr<const Chunk> Chunk::from(const ChunkBuilder& builder) {
@@ -206,8 +213,8 @@ std::shared_ptr<const Chunk> Chunk::from(const ChunkBuilder& builder) {
   return std::move(*chunk);
 }
 
-base::Result<std::shared_ptr<const Chunk>> Chunk::of_parts(std::string ids, std::string_view table, std::string body,
-                                                           base::UnixNanos base) {
+base::Result<std::shared_ptr<const Chunk>> Chunk::of_parts(std::string ids, std::string_view table,
+                                                           std::string body, base::UnixNanos base) {
   auto chunk = std::make_shared<Chunk>();
   chunk->ids_ = std::move(ids);
   chunk->base_ = base;
@@ -224,8 +231,8 @@ base::Result<void> Chunk::index(std::string_view table) {
     const uint64_t spans = reader.varint();
     if (reader.failed() || size > body_->size() - body || spans > ids_.size() / 8 - first_id)
       return base::fail(base::ErrorCode::kCorrupt, "a chunk's table does not fit its content");
-    places_.push_back({static_cast<uint32_t>(body), static_cast<uint32_t>(size), static_cast<uint32_t>(first_id),
-                       static_cast<uint32_t>(spans)});
+    places_.push_back({static_cast<uint32_t>(body), static_cast<uint32_t>(size),
+                       static_cast<uint32_t>(first_id), static_cast<uint32_t>(spans)});
     body += size;
     first_id += spans;
   }
@@ -233,7 +240,9 @@ base::Result<void> Chunk::index(std::string_view table) {
 }
 
 base::Result<Record> Chunk::record(const encoding::Dictionary& dictionary, uint32_t ordinal) const {
-  const auto corrupt = [] { return base::fail(base::ErrorCode::kCorrupt, "a record of the span store does not read back"); };
+  const auto corrupt = [] {
+    return base::fail(base::ErrorCode::kCorrupt, "a record of the span store does not read back");
+  };
   if (ordinal >= places_.size()) return corrupt();
   const Place place = places_[ordinal];
   Record record;
@@ -301,7 +310,8 @@ base::Result<SegmentWriter> SegmentWriter::open(std::string directory, uint32_t 
     TRY_ASSIGN(const std::string lines, writer.active_.read_at(0, state.lines * kActiveLine));
     TRY(writer.active_.truncate(state.lines * kActiveLine));
     for (uint64_t i = 0; i < state.lines; ++i) {
-      writer.lines_.push_back(parse_active_line(std::string_view(lines).substr(i * kActiveLine, kActiveLine)));
+      writer.lines_.push_back(
+          parse_active_line(std::string_view(lines).substr(i * kActiveLine, kActiveLine)));
       writer.index_line(static_cast<uint32_t>(i));
     }
     writer.saved_lines_ = state.lines;
@@ -310,13 +320,15 @@ base::Result<SegmentWriter> SegmentWriter::open(std::string directory, uint32_t 
     while (offset < state.record_bytes) {
       TRY_ASSIGN(const std::string head, writer.records_.read_at(offset, kChunkHeader));
       if (base::load_fixed<uint32_t>(head.data()) != kChunkMagic)
-        return base::fail(base::ErrorCode::kCorrupt, writer.records_.path() + " is damaged at byte " + std::to_string(offset));
+        return base::fail(base::ErrorCode::kCorrupt,
+                          writer.records_.path() + " is damaged at byte " + std::to_string(offset));
       offset += uint64_t{kChunkHeader} + base::load_fixed<uint32_t>(head.data() + 8) +
                 base::load_fixed<uint32_t>(head.data() + 12) + base::load_fixed<uint32_t>(head.data() + 20);
       writer.chunk_offsets_.push_back(offset);
     }
     if (offset != state.record_bytes)
-      return base::fail(base::ErrorCode::kCorrupt, writer.records_.path() + " does not end where its last chunk does");
+      return base::fail(base::ErrorCode::kCorrupt,
+                        writer.records_.path() + " does not end where its last chunk does");
   }
   return writer;
 }
@@ -327,7 +339,8 @@ void SegmentWriter::index_line(uint32_t line) {
   found->second = line;
 }
 
-base::Result<void> SegmentWriter::add(const std::vector<Row>& rows, const std::vector<int32_t>& parents, TraceLine line) {
+base::Result<void> SegmentWriter::add(const std::vector<Row>& rows, const std::vector<int32_t>& parents,
+                                      TraceLine line) {
   if (tail_.traces >= kMaxTracesPerChunk || tail_.raw_bytes() >= kChunkBytes) {
     if (auto flushed = flush_chunk(); !flushed) {
       if (tail_.traces >= kMaxTracesPerChunk) return flushed;
@@ -383,9 +396,10 @@ base::Result<SegmentState> SegmentWriter::checkpoint() {
   return SegmentState{number_, record_bytes_, saved_lines_, tail_};
 }
 
-// .ids: magic 4 · traces 4 · spans 8 · min start 8 · max start 8 · chunks+1 4 · filter bytes 4 · XXH3 of what precedes
-// the directory 8 | filter · chunk offsets 8 each · first line of each chunk 4 each · directory: (id 16 · chunk<<12|ordinal 4) sorted.
-// .sum: magic 4 · blocks 4 · (offset of each block and the end) 8 each | blocks: raw size 4 · zstd.
+// .ids: magic 4 · traces 4 · spans 8 · min start 8 · max start 8 · chunks+1 4 · filter bytes 4 · XXH3 of what
+// precedes the directory 8 | filter · chunk offsets 8 each · first line of each chunk 4 each · directory: (id
+// 16 · chunk<<12|ordinal 4) sorted. .sum: magic 4 · blocks 4 · (offset of each block and the end) 8 each |
+// blocks: raw size 4 · zstd.
 base::Result<std::shared_ptr<const Segment>> SegmentWriter::seal() {
   TRY(flush_chunk());
   std::string filter((lines_.size() * kFilterBitsPerTrace / 8 / kFilterBlock + 1) * kFilterBlock, '\0');
@@ -441,7 +455,8 @@ base::Result<std::shared_ptr<const Segment>> SegmentWriter::seal() {
   ids += filter;
   for (const uint64_t offset : chunk_offsets_) base::append_fixed(ids, offset);
   for (const uint32_t first : first_lines) base::append_fixed(ids, first);
-  const uint64_t sum = checksum(std::string_view(ids).substr(head)) ^ checksum(std::string_view(ids).substr(0, head - 8));
+  const uint64_t sum =
+      checksum(std::string_view(ids).substr(head)) ^ checksum(std::string_view(ids).substr(0, head - 8));
   std::memcpy(ids.data() + head - 8, &sum, 8);
   for (const auto& [id, place] : directory) {
     ids.append(reinterpret_cast<const char*>(id.bytes.data()), 16);
@@ -473,7 +488,8 @@ std::vector<uint32_t> SegmentWriter::find(const model::TraceId& id) const {
   std::vector<uint32_t> found;
   const auto newest = index_->newest.find(id);
   if (newest == index_->newest.end()) return found;
-  for (auto line = static_cast<int32_t>(newest->second); line >= 0; line = index_->older[static_cast<size_t>(line)])
+  for (auto line = static_cast<int32_t>(newest->second); line >= 0;
+       line = index_->older[static_cast<size_t>(line)])
     found.push_back(static_cast<uint32_t>(line));
   std::ranges::reverse(found);
   return found;
@@ -493,9 +509,11 @@ size_t SegmentWriter::memory_bytes() const {
 
 // ---- sealed ------------------------------------------------------------------
 
-base::Result<std::shared_ptr<const Segment>> Segment::open(const std::string& directory, uint32_t shard, uint32_t number) {
+base::Result<std::shared_ptr<const Segment>> Segment::open(const std::string& directory, uint32_t shard,
+                                                           uint32_t number) {
   auto segment = std::make_shared<Segment>();
-  TRY_ASSIGN(segment->records_, File::open(segment_path(directory, shard, number, ".rec"), File::Mode::kRead));
+  TRY_ASSIGN(segment->records_,
+             File::open(segment_path(directory, shard, number, ".rec"), File::Mode::kRead));
   TRY_ASSIGN(segment->ids_, File::open(segment_path(directory, shard, number, ".ids"), File::Mode::kRead));
   TRY_ASSIGN(segment->lines_, File::open(segment_path(directory, shard, number, ".sum"), File::Mode::kRead));
   TRY_ASSIGN(const std::string head, segment->ids_.read_at(0, kIdsHead));
@@ -510,8 +528,11 @@ base::Result<std::shared_ptr<const Segment>> Segment::open(const std::string& di
   const auto sum = reader.fixed<uint64_t>();
   TRY_ASSIGN(const uint64_t file_size, segment->ids_.size());
   segment->directory_offset_ = uint64_t{kIdsHead} + filter + uint64_t{offsets} * 12;
-  const auto corrupt = [&] { return base::fail(base::ErrorCode::kCorrupt, segment->ids_.path() + " does not read back"); };
-  if (!known || segment->directory_offset_ + uint64_t{segment->traces_} * kDirectoryLine != file_size) return corrupt();
+  const auto corrupt = [&] {
+    return base::fail(base::ErrorCode::kCorrupt, segment->ids_.path() + " does not read back");
+  };
+  if (!known || segment->directory_offset_ + uint64_t{segment->traces_} * kDirectoryLine != file_size)
+    return corrupt();
   TRY_ASSIGN(const std::string index, segment->ids_.read_at(kIdsHead, filter + size_t{offsets} * 12));
   if ((checksum(index) ^ checksum(std::string_view(head).substr(0, kIdsHead - 8))) != sum) return corrupt();
   segment->filter_bytes_ = filter;
@@ -522,7 +543,8 @@ base::Result<std::shared_ptr<const Segment>> Segment::open(const std::string& di
   for (uint32_t i = 0; i < offsets; ++i)
     segment->chunk_offsets_.push_back(base::load_fixed<uint64_t>(index.data() + filter + size_t{i} * 8));
   for (uint32_t i = 0; i < offsets; ++i)
-    segment->first_lines_.push_back(base::load_fixed<uint32_t>(index.data() + filter + size_t{offsets} * 8 + size_t{i} * 4));
+    segment->first_lines_.push_back(
+        base::load_fixed<uint32_t>(index.data() + filter + size_t{offsets} * 8 + size_t{i} * 4));
 
   TRY_ASSIGN(const std::string lines_head, segment->lines_.read_at(0, 8));
   if (base::load_fixed<uint32_t>(lines_head.data()) != kLinesMagic) return corrupt();
@@ -532,7 +554,8 @@ base::Result<std::shared_ptr<const Segment>> Segment::open(const std::string& di
   TRY_ASSIGN(const std::string block_offsets, segment->lines_.read_at(8, (size_t{blocks} + 1) * 8));
   for (size_t i = 0; i <= blocks; ++i)
     segment->block_offsets_.push_back(base::load_fixed<uint64_t>(block_offsets.data() + i * 8));
-  if (!std::ranges::is_sorted(segment->block_offsets_) || segment->block_offsets_.back() > lines_size) return corrupt();
+  if (!std::ranges::is_sorted(segment->block_offsets_) || segment->block_offsets_.back() > lines_size)
+    return corrupt();
   return segment;
 }
 
@@ -563,10 +586,13 @@ base::Result<std::vector<Segment::Place>> Segment::find(const model::TraceId& id
   const auto load = [&](uint32_t first) -> base::Result<void> {
     window_start = first;
     const uint32_t count = std::min(kWindow, traces_ - first);
-    TRY_ASSIGN(window, ids_.read_at(directory_offset_ + uint64_t{first} * kDirectoryLine, count * kDirectoryLine));
+    TRY_ASSIGN(window,
+               ids_.read_at(directory_offset_ + uint64_t{first} * kDirectoryLine, count * kDirectoryLine));
     return {};
   };
-  const auto line_id = [&](uint32_t in_window) { return std::string_view(window).substr(in_window * kDirectoryLine, 16); };
+  const auto line_id = [&](uint32_t in_window) {
+    return std::string_view(window).substr(in_window * kDirectoryLine, 16);
+  };
   const std::string_view wanted(reinterpret_cast<const char*>(id.bytes.data()), 16);
   uint32_t guess = static_cast<uint32_t>((head >> 32) * traces_ >> 32);
   for (int step = 0; low < high; ++step) {
@@ -588,9 +614,11 @@ base::Result<std::vector<Segment::Place>> Segment::find(const model::TraceId& id
     }
   }
   for (uint32_t line = low; line < traces_; ++line) {
-    if (window.empty() || line < window_start || line >= window_start + window.size() / kDirectoryLine) TRY(load(line));
+    if (window.empty() || line < window_start || line >= window_start + window.size() / kDirectoryLine)
+      TRY(load(line));
     if (line_id(line - window_start) != wanted) break;
-    const auto place = base::load_fixed<uint32_t>(window.data() + (line - window_start) * kDirectoryLine + 16);
+    const auto place =
+        base::load_fixed<uint32_t>(window.data() + (line - window_start) * kDirectoryLine + 16);
     places.push_back({place >> kOrdinalBits, place & ((1u << kOrdinalBits) - 1)});
   }
   std::ranges::sort(places, {}, [](const Place& p) { return uint64_t{p.chunk} << 32 | p.ordinal; });
@@ -598,7 +626,8 @@ base::Result<std::vector<Segment::Place>> Segment::find(const model::TraceId& id
 }
 
 base::Result<std::shared_ptr<const Chunk>> Segment::chunk(uint32_t number) const {
-  if (number + 1 >= chunk_offsets_.size()) return base::fail(base::ErrorCode::kCorrupt, records_.path() + " has no such chunk");
+  if (number + 1 >= chunk_offsets_.size())
+    return base::fail(base::ErrorCode::kCorrupt, records_.path() + " has no such chunk");
   TRY_ASSIGN(const std::string bytes,
              records_.read_at(chunk_offsets_[number], chunk_offsets_[number + 1] - chunk_offsets_[number]));
   return Chunk::parse(bytes);
@@ -608,7 +637,8 @@ base::Result<void> Segment::for_each_id(const std::function<void(const model::Tr
   constexpr uint32_t kBatch = 16'384;
   for (uint32_t first = 0; first < traces_; first += kBatch) {
     const uint32_t count = std::min(kBatch, traces_ - first);
-    TRY_ASSIGN(const std::string lines, ids_.read_at(directory_offset_ + uint64_t{first} * kDirectoryLine, count * kDirectoryLine));
+    TRY_ASSIGN(const std::string lines,
+               ids_.read_at(directory_offset_ + uint64_t{first} * kDirectoryLine, count * kDirectoryLine));
     for (uint32_t i = 0; i < count; ++i) {
       model::TraceId id;
       std::memcpy(id.bytes.data(), lines.data() + size_t{i} * kDirectoryLine, 16);
@@ -634,7 +664,8 @@ bool read_line(base::ByteReader& reader, TraceLine& line) {
 }  // namespace
 
 base::Result<std::string> Segment::line_block(size_t block) const {
-  TRY_ASSIGN(const std::string bytes, lines_.read_at(block_offsets_[block], block_offsets_[block + 1] - block_offsets_[block]));
+  TRY_ASSIGN(const std::string bytes,
+             lines_.read_at(block_offsets_[block], block_offsets_[block + 1] - block_offsets_[block]));
   constexpr size_t kMaxLine = 64;
   if (bytes.size() < 4 || base::load_fixed<uint32_t>(bytes.data()) > kLinesPerBlock * kMaxLine)
     return base::fail(base::ErrorCode::kCorrupt, lines_.path() + " does not read back");
@@ -642,7 +673,9 @@ base::Result<std::string> Segment::line_block(size_t block) const {
 }
 
 base::Result<TraceLine> Segment::line(Place place, const model::TraceId& id) const {
-  const auto corrupt = [&] { return base::fail(base::ErrorCode::kCorrupt, lines_.path() + " does not read back"); };
+  const auto corrupt = [&] {
+    return base::fail(base::ErrorCode::kCorrupt, lines_.path() + " does not read back");
+  };
   if (place.chunk + 1 >= first_lines_.size()) return corrupt();
   const size_t number = size_t{first_lines_[place.chunk]} + place.ordinal;
   if (number / kLinesPerBlock + 1 >= block_offsets_.size()) return corrupt();
@@ -658,7 +691,9 @@ base::Result<TraceLine> Segment::line(Place place, const model::TraceId& id) con
 }
 
 base::Result<void> Segment::for_each_line(const std::function<void(const TraceLine&)>& visit) const {
-  const auto corrupt = [&] { return base::fail(base::ErrorCode::kCorrupt, lines_.path() + " does not read back"); };
+  const auto corrupt = [&] {
+    return base::fail(base::ErrorCode::kCorrupt, lines_.path() + " does not read back");
+  };
   // Ids stand in the directory, by place.
   std::vector<model::TraceId> ids(traces_);
   TRY_ASSIGN(const std::string directory, ids_.read_at(directory_offset_, size_t{traces_} * kDirectoryLine));
@@ -666,7 +701,8 @@ base::Result<void> Segment::for_each_line(const std::function<void(const TraceLi
     const char* entry = directory.data() + size_t{i} * kDirectoryLine;
     const auto place = base::load_fixed<uint32_t>(entry + 16);
     const uint32_t chunk = place >> kOrdinalBits, ordinal = place & ((1u << kOrdinalBits) - 1);
-    if (chunk + 1 >= first_lines_.size() || uint64_t{first_lines_[chunk]} + ordinal >= traces_) return corrupt();
+    if (chunk + 1 >= first_lines_.size() || uint64_t{first_lines_[chunk]} + ordinal >= traces_)
+      return corrupt();
     std::memcpy(ids[first_lines_[chunk] + ordinal].bytes.data(), entry, 16);
   }
   uint32_t number = 0;

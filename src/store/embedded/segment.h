@@ -31,7 +31,7 @@ namespace testmesh::store {
 
 // What search needs of a trace without decoding it.
 struct TraceLine {
-  static constexpr uint8_t kError = 1;      // some span failed
+  static constexpr uint8_t kError = 1;  // some span failed
   static constexpr uint8_t kTest = 2;
   static constexpr uint8_t kPartial = 4;
   static constexpr uint8_t kCounted = 8;    // its flows' statistics have it
@@ -48,8 +48,8 @@ struct TraceLine {
 
 // One span as a record holds it.
 struct RecordSpan {
-  encoding::Row row;          // parent filled in; views into the record's bytes
-  int32_t parent = -1;        // position in the record; -1: none here
+  encoding::Row row;    // parent filled in; views into the record's bytes
+  int32_t parent = -1;  // position in the record; -1: none here
 };
 
 // A trace's record, decoded; owns the bytes its rows point to.
@@ -61,8 +61,8 @@ struct Record {
 // Encodes records into a chunk. The codec is these two functions and the
 // chunk's compression alone; nothing else knows the layout.
 struct ChunkBuilder {
-  std::string ids;     // span ids, 8 bytes each
-  std::string table;   // per trace: varint body size, varint spans
+  std::string ids;    // span ids, 8 bytes each
+  std::string table;  // per trace: varint body size, varint spans
   std::string body;
   uint32_t traces = 0;
   base::UnixNanos base = 0;  // starts count from here: the first trace's first span
@@ -79,8 +79,8 @@ class Chunk {
  public:
   static base::Result<std::shared_ptr<const Chunk>> parse(std::string_view bytes);  // as written to .rec
   static std::shared_ptr<const Chunk> from(const ChunkBuilder&);
-  static base::Result<std::shared_ptr<const Chunk>> of_parts(std::string ids, std::string_view table, std::string body,
-                                                             base::UnixNanos base);
+  static base::Result<std::shared_ptr<const Chunk>> of_parts(std::string ids, std::string_view table,
+                                                             std::string body, base::UnixNanos base);
 
   uint32_t traces() const { return static_cast<uint32_t>(places_.size()); }
   base::Result<Record> record(const encoding::Dictionary&, uint32_t ordinal) const;
@@ -110,7 +110,8 @@ class Segment {
   Segment(const Segment&) = delete;
   Segment& operator=(const Segment&) = delete;
   ~Segment();
-  static base::Result<std::shared_ptr<const Segment>> open(const std::string& directory, uint32_t shard, uint32_t number);
+  static base::Result<std::shared_ptr<const Segment>> open(const std::string& directory, uint32_t shard,
+                                                           uint32_t number);
 
   uint32_t traces() const { return traces_; }
   uint64_t spans() const { return spans_; }
@@ -164,7 +165,8 @@ class SegmentWriter {
   // set here. Refuses (nothing added) only when the growing chunk is full to the
   // last and cannot be written; a write that failed before that is told by
   // take_failure() and tried again at the next call.
-  base::Result<void> add(const std::vector<encoding::Row>& rows, const std::vector<int32_t>& parents, TraceLine line);
+  base::Result<void> add(const std::vector<encoding::Row>& rows, const std::vector<int32_t>& parents,
+                         TraceLine line);
   std::optional<base::Error> take_failure() { return std::exchange(failure_, std::nullopt); }
   bool full() const { return lines_.size() >= kMaxTracesPerSegment || record_bytes_ >= kMaxSegmentBytes; }
   bool empty() const { return lines_.empty(); }

@@ -31,7 +31,8 @@ std::optional<TraceKind> decode(base::ByteReader& reader) {
     ServiceOperations service;
     service.service = reader.sized();
     const uint64_t operations = reader.varint();
-    for (uint64_t j = 0; j < operations && !reader.failed(); ++j) service.operations.emplace_back(reader.sized());
+    for (uint64_t j = 0; j < operations && !reader.failed(); ++j)
+      service.operations.emplace_back(reader.sized());
     kind.services.push_back(std::move(service));
   }
   if (reader.fixed<uint8_t>()) kind.flow = model::FlowId{reader.fixed<std::array<uint8_t, 16>>()};
@@ -54,15 +55,15 @@ TraceKinds::~TraceKinds() = default;
 base::Result<std::unique_ptr<TraceKinds>> TraceKinds::open(const std::string& path) {
   std::unique_ptr<TraceKinds> kinds(new TraceKinds);
   TRY_ASSIGN(kinds->tables_->log, AppendLog::open(path, [&](std::string_view block) -> base::Result<void> {
-    base::ByteReader reader(block);
-    while (!reader.done()) {
-      auto kind = decode(reader);
-      if (!kind) return base::fail(base::ErrorCode::kCorrupt, path + " does not read back");
-      std::string key = encode(*kind);
-      kinds->tables_->ids.emplace(std::move(key), kinds->kinds_.push_back(std::move(*kind)));
-    }
-    return {};
-  }));
+               base::ByteReader reader(block);
+               while (!reader.done()) {
+                 auto kind = decode(reader);
+                 if (!kind) return base::fail(base::ErrorCode::kCorrupt, path + " does not read back");
+                 std::string key = encode(*kind);
+                 kinds->tables_->ids.emplace(std::move(key), kinds->kinds_.push_back(std::move(*kind)));
+               }
+               return {};
+             }));
   return kinds;
 }
 

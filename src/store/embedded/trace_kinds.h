@@ -36,7 +36,7 @@ class TraceKinds {
   static base::Result<std::unique_ptr<TraceKinds>> open(const std::string& path);
   ~TraceKinds();
 
-  uint32_t intern(const TraceKind& kind);  // owner's thread only
+  uint32_t intern(const TraceKind& kind);                                // owner's thread only
   const TraceKind& operator[](uint32_t id) const { return kinds_[id]; }  // any thread
   uint32_t size() const { return kinds_.size(); }
   base::Result<void> save();  // makes what was interned durable

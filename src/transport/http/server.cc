@@ -1,8 +1,7 @@
 #include "transport/http/server.h"
 
-#include <pthread.h>
-
 #include <netdb.h>
+#include <pthread.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
