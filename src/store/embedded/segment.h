@@ -22,9 +22,9 @@
 
 #include "base/result.h"
 #include "base/time.h"
-#include "encoding/dictionary.h"
 #include "encoding/row.h"
 #include "model/ids.h"
+#include "store/embedded/chunk.h"
 #include "store/embedded/file.h"
 
 namespace testmesh::store {
@@ -46,60 +46,6 @@ struct TraceLine {
   uint8_t flags = 0;
 };
 
-// One span as a record holds it.
-struct RecordSpan {
-  encoding::Row row;    // parent filled in; views into the record's bytes
-  int32_t parent = -1;  // position in the record; -1: none here
-};
-
-// A trace's record, decoded; owns the bytes its rows point to.
-struct Record {
-  std::shared_ptr<const std::string> bytes;
-  std::vector<RecordSpan> spans;
-};
-
-// Encodes records into a chunk. The codec is these two functions and the
-// chunk's compression alone; nothing else knows the layout.
-struct ChunkBuilder {
-  std::string ids;    // span ids, 8 bytes each
-  std::string table;  // per trace: varint body size, varint spans
-  std::string body;
-  uint32_t traces = 0;
-  base::UnixNanos base = 0;  // starts count from here: the first trace's first span
-
-  // `rows` in order, parents before children; `parents` parallel (-1: none
-  // here).
-  void add(const std::vector<encoding::Row>& rows, const std::vector<int32_t>& parents);
-  void clear();
-  size_t raw_bytes() const { return ids.size() + table.size() + body.size(); }
-};
-
-// An opened chunk.
-class Chunk {
- public:
-  static base::Result<std::shared_ptr<const Chunk>> parse(std::string_view bytes);  // as written to .rec
-  static std::shared_ptr<const Chunk> from(const ChunkBuilder&);
-  static base::Result<std::shared_ptr<const Chunk>> of_parts(std::string ids, std::string_view table,
-                                                             std::string body, base::UnixNanos base);
-
-  uint32_t traces() const { return static_cast<uint32_t>(places_.size()); }
-  base::Result<Record> record(const encoding::Dictionary&, uint32_t ordinal) const;
-
- private:
-  struct Place {
-    uint32_t body, body_size, first_id, spans;
-  };
-  base::Result<void> index(std::string_view table);
-  std::string ids_;
-  base::UnixNanos base_ = 0;
-  std::shared_ptr<const std::string> body_ = std::make_shared<const std::string>();
-  std::vector<Place> places_;
-};
-
-std::string compress_chunk(const ChunkBuilder&);  // bytes for .rec, checksummed
-
-inline constexpr uint32_t kMaxTracesPerChunk = 4095;
-inline constexpr size_t kChunkBytes = 128 << 10;
 inline constexpr size_t kMaxTracesPerSegment = 131'072;
 inline constexpr uint64_t kMaxSegmentBytes = 256ull << 20;
 
