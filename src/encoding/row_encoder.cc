@@ -9,8 +9,10 @@
 
 #include "base/varint.h"
 #include "encoding/row.h"
+#include "encoding/span_scanner.h"
 #include "encoding/text_template.h"
 #include "encoding/wire.h"
+#include "encoding/wire_value.h"
 
 namespace testmesh::encoding {
 namespace {
@@ -22,108 +24,6 @@ constexpr size_t kMaxSameShapeKey = 32;  // shapes tried for one (scope, name, â
 // messages are coded under them.
 constexpr std::string_view kNameKey = "\xffname";
 constexpr std::string_view kMessageKey = "\xffmessage";
-
-struct ScannedSpan {
-  std::string_view trace_id, span_id, parent_id, name;
-  std::string_view status_message;
-  uint64_t start = 0, end = 0;
-  int32_t kind = 0, status = 0;
-  uint32_t flags = 0;
-  bool has_parent = false;
-  size_t bytes = 0;
-  std::vector<std::string_view> attributes;  // KeyValue bytes
-  std::vector<std::string_view> extras;      // whole fields
-  std::string status_joined;                 // when the status came in pieces
-  std::string repaired_extras;
-
-  void clear() {
-    trace_id = span_id = parent_id = name = status_message = {};
-    start = end = 0;
-    kind = status = 0;
-    flags = 0;
-    has_parent = false;
-    attributes.clear();
-    extras.clear();
-    status_joined.clear();
-    repaired_extras.clear();
-  }
-};
-
-// The value inside canonical KeyValue bytes, behind `prefix`.
-struct ParsedValue {
-  ValueType type = ValueType::kAbsent;
-  bool empty_value = false;
-  std::string_view content;  // without tag; texts without length
-  uint64_t number = 0;       // kInt, kBool
-};
-
-// Reads `wire` from the value field's tag on; false unless it is canonical.
-bool parse_canonical_value(std::string_view wire, ParsedValue& value) {
-  if (wire.empty()) {
-    value.type = ValueType::kAbsent;
-    value.empty_value = false;
-    value.content = {};
-    return true;
-  }
-  if (wire[0] != 0x12) return false;
-  base::ByteReader reader(wire.substr(1));
-  const uint64_t size = reader.varint();
-  if (reader.failed() || size != reader.rest().size()) return false;
-  if (size == 0) {
-    value.type = ValueType::kAbsent;
-    value.empty_value = true;
-    value.content = {};
-    return true;
-  }
-  const auto type = static_cast<ValueType>(reader.fixed<uint8_t>());
-  value.type = type;
-  value.empty_value = false;
-  switch (type) {
-    case ValueType::kString:
-    case ValueType::kBytes: {
-      const uint64_t length = reader.varint();
-      value.content = reader.rest();
-      return !reader.failed() && length == value.content.size();
-    }
-    case ValueType::kBool:
-      value.content = reader.rest();
-      return value.content.size() == 1 && static_cast<uint8_t>(value.content[0]) <= 1;
-    case ValueType::kInt: {
-      value.content = reader.rest();
-      value.number = reader.varint();
-      if (reader.failed() || !reader.done()) return false;
-      char minimal[base::kMaxVarintBytes];
-      return base::put_varint(minimal, value.number) == minimal + value.content.size();
-    }
-    case ValueType::kDouble:
-      value.content = reader.rest();
-      return value.content.size() == 8;
-    // Lists may be spelled in many ways: only their canonical form is coded,
-    // and only the slow path knows whether this is it.
-    default:
-      return false;
-  }
-}
-
-// As above, for bytes that append_canonical_key_value made: lists too.
-bool parse_canonicalised_value(std::string_view wire, ParsedValue& value) {
-  if (parse_canonical_value(wire, value)) return true;
-  base::ByteReader reader(wire.substr(1));
-  reader.varint();
-  value.type = static_cast<ValueType>(reader.fixed<uint8_t>());
-  value.empty_value = false;
-  value.content = reader.sized();
-  return !reader.failed();
-}
-
-// Bytes of the key field of a canonical KeyValue; 0 when it does not start
-// with one.
-size_t key_prefix(std::string_view wire) {
-  if (wire.empty() || wire[0] != 0x0a) return 0;
-  base::ByteReader reader(wire.substr(1));
-  reader.sized();
-  return reader.failed() ? 0 : static_cast<size_t>(reader.position() - wire.data());
-}
 
 __extension__ using Wide = unsigned __int128;
 
@@ -527,7 +427,7 @@ struct RowEncoder::Impl {
     // a few of code and length.
     const size_t row_start = part.size();
     const size_t bound =
-        span.bytes + 64 + span.attributes.size() * 24 + span.name.size() + span.repaired_extras.size();
+        span.bytes + 64 + span.attributes.size() * 24 + span.name.size() + span.repaired_bytes;
     constexpr size_t kSizeRoom = 5;
     canonicalised = false;
     const auto try_known = [&](bool name_as_value) {
@@ -581,145 +481,8 @@ struct RowEncoder::Impl {
 
   // ---- the request
 
-  bool scan_span(std::string_view bytes) {
-    span.clear();
-    span.bytes = bytes.size();
-    std::string_view status;
-    WireReader reader(bytes, 3);
-    while (reader.next()) {
-      if (reader.type() == WireType::kBytes) {
-        switch (reader.field()) {
-          case 1:
-            span.trace_id = reader.bytes();
-            continue;
-          case 2:
-            span.span_id = reader.bytes();
-            continue;
-          case 4:
-            span.parent_id = reader.bytes();
-            continue;
-          case 5:
-            // Only the last name counts, but all must be text.
-            if (!span.name.empty() && !valid_utf8(span.name)) return false;
-            span.name = reader.bytes();
-            continue;
-          case 9:
-            span.attributes.push_back(reader.bytes());
-            continue;
-          case 3:
-            if (!valid_utf8(reader.bytes())) return false;
-            span.extras.push_back(reader.field_bytes());
-            continue;
-          case 11:
-            if (!valid_message(WireMessage::kEvent, reader.bytes(), 4)) return false;
-            span.extras.push_back(reader.field_bytes());
-            continue;
-          case 13:
-            if (!take_link(reader)) return false;
-            continue;
-          case 15: {
-            const std::string_view piece = reader.bytes();
-            if (!valid_message(WireMessage::kStatus, piece, 4)) return false;
-            if (!status.empty()) {
-              if (span.status_joined.empty()) span.status_joined = status;
-              span.status_joined += piece;
-              status = span.status_joined;
-            } else {
-              status = piece;
-            }
-            continue;
-          }
-          default:
-            break;
-        }
-      } else if (reader.type() == WireType::kFixed64) {
-        if (reader.field() == 7) {
-          span.start = reader.fixed64();
-          continue;
-        }
-        if (reader.field() == 8) {
-          span.end = reader.fixed64();
-          continue;
-        }
-      } else if (reader.type() == WireType::kVarint) {
-        if (reader.field() == 6) {
-          span.kind = static_cast<int32_t>(reader.varint());
-          continue;
-        }
-        if (reader.field() == 10 || reader.field() == 12 || reader.field() == 14) {
-          if (static_cast<uint32_t>(reader.varint()) != 0) span.extras.push_back(reader.field_bytes());
-          continue;
-        }
-      } else if (reader.is(16, WireType::kFixed32)) {
-        span.flags = reader.fixed32();
-        continue;
-      }
-      reader.skip();
-    }
-    if (!reader.ok()) return false;
-    WireReader status_reader(status);
-    while (status_reader.next()) {
-      if (status_reader.is(2, WireType::kBytes))
-        span.status_message = status_reader.bytes();
-      else if (status_reader.is(3, WireType::kVarint))
-        span.status = static_cast<int32_t>(status_reader.varint());
-      else
-        status_reader.skip();
-    }
-    return true;
-  }
-
-  // Ids of a wrong length in a link are cleared.
-  bool take_link(WireReader& reader) {
-    const std::string_view link = reader.bytes();
-    if (!valid_message(WireMessage::kLink, link, 4)) return false;
-    std::string_view trace_id, span_id;
-    WireReader fields(link);
-    while (fields.next()) {
-      if (fields.is(1, WireType::kBytes))
-        trace_id = fields.bytes();
-      else if (fields.is(2, WireType::kBytes))
-        span_id = fields.bytes();
-      else
-        fields.skip();
-    }
-    const bool bad_trace = !trace_id.empty() && trace_id.size() != 16;
-    const bool bad_span = !span_id.empty() && span_id.size() != 8;
-    if (!bad_trace && !bad_span) {
-      span.extras.push_back(reader.field_bytes());
-      return true;
-    }
-    batch->repaired_ids += uint64_t{bad_trace} + uint64_t{bad_span};
-    std::string repaired;
-    WireReader again(link);
-    while (again.next()) {
-      const bool drop =
-          (bad_trace && again.is(1, WireType::kBytes)) || (bad_span && again.is(2, WireType::kBytes));
-      again.skip();
-      if (!drop) repaired += again.field_bytes();
-    }
-    // Kept apart: repaired_extras may move while it grows, so it is referred to last.
-    std::string field;
-    append_tag(field, 13, WireType::kBytes);
-    base::append_sized(field, repaired);
-    repaired_links.push_back(std::make_unique<std::string>(std::move(field)));
-    span.repaired_extras.append(repaired_links.back()->size(), ' ');  // counts towards the row's bound
-    span.extras.push_back(*repaired_links.back());
-    return true;
-  }
-  std::vector<std::unique_ptr<std::string>> repaired_links;
-
-  // A span that is turned away must still be valid OTLP, or the request is not.
-  bool rest_is_valid() {
-    for (const std::string_view attribute : span.attributes)
-      if (!valid_message(WireMessage::kKeyValue, attribute, 4)) return false;
-    return valid_utf8(span.name);
-  }
-
   bool take_span(std::string_view bytes, const Context& context) {
-    repaired_links.clear();
-    const uint64_t repaired_before = batch->repaired_ids;
-    if (!scan_span(bytes)) return false;
+    if (!span.scan(bytes)) return false;
     const auto all_zero = [](std::string_view id) {
       return id.find_first_not_of('\0') == std::string_view::npos;
     };
@@ -727,9 +490,9 @@ struct RowEncoder::Impl {
                          all_zero(span.span_id);
     if (bad_ids || span.end < span.start) {
       ++(bad_ids ? batch->rejected_ids : batch->rejected_times);
-      batch->repaired_ids = repaired_before;
-      return rest_is_valid();
+      return span.rest_is_valid();
     }
+    batch->repaired_ids += span.repaired_ids;
     span.has_parent = span.parent_id.size() == 8 && !all_zero(span.parent_id);
     if (!span.parent_id.empty() && span.parent_id.size() != 8) ++batch->repaired_ids;
     return put_span(context);
