@@ -9,9 +9,6 @@
 namespace testmesh::encoding {
 namespace {
 
-// libprotobuf's default recursion limit: a message nested this deep is refused.
-constexpr int kMaxDepth = 100;
-
 enum class Shape : uint8_t { kUnknown, kString, kMessage };
 struct FieldRule {
   Shape shape = Shape::kUnknown;
@@ -58,7 +55,7 @@ constexpr auto kRules = [] {
 }();
 
 bool valid(uint8_t message, std::string_view bytes, int depth) {
-  if (depth > kMaxDepth) return false;
+  if (depth > otlp::kMaxMessageDepth) return false;
   WireReader reader(bytes, depth);
   while (reader.next()) {
     const FieldRule rule = reader.type() == WireType::kBytes && reader.field() <= kMaxField
@@ -180,80 +177,6 @@ void append_canonical_any_value(std::string_view bytes, std::string& out) {
 }
 
 }  // namespace
-
-bool WireReader::read_long_varint(uint64_t& value) {
-  value = 0;
-  for (int shift = 0; shift < 70 && at_ < end_; shift += 7) {
-    const auto byte = static_cast<uint8_t>(*at_++);
-    if (shift < 64) value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-    if (!(byte & 0x80)) return true;
-  }
-  return false;
-}
-
-bool WireReader::read_long_short_varint(uint32_t& value, uint8_t last) {
-  value = 0;
-  for (int shift = 0; shift < 35 && at_ < end_; shift += 7) {
-    const auto byte = static_cast<uint8_t>(*at_++);
-    if (shift == 28 && byte > last) return false;
-    value |= static_cast<uint32_t>(byte & 0x7f) << shift;
-    if (!(byte & 0x80)) return true;
-  }
-  return false;
-}
-
-void WireReader::skip() {
-  switch (type_) {
-    case WireType::kVarint:
-      varint();
-      return;
-    case WireType::kFixed64:
-      fixed64();
-      return;
-    case WireType::kFixed32:
-      fixed32();
-      return;
-    case WireType::kBytes:
-      bytes();
-      return;
-    case WireType::kGroup:
-      break;
-    default:
-      fail();
-      return;
-  }
-  // A group ends at the end tag of its own number; groups inside it nest.
-  const char* start = field_start_;
-  uint32_t open[kMaxDepth];
-  int depth = 0;
-  if (depth_ >= kMaxDepth) {
-    fail();
-    return;
-  }
-  open[depth++] = field_;
-  while (depth > 0) {
-    if (!next()) {
-      fail();
-      return;
-    }
-    if (type_ == WireType::kGroup) {
-      if (depth + depth_ >= kMaxDepth) {
-        fail();
-        return;
-      }
-      open[depth++] = field_;
-    } else if (type_ == WireType::kEndGroup) {
-      if (open[--depth] != field_) {
-        fail();
-        return;
-      }
-    } else {
-      skip();
-    }
-    if (!ok_) return;
-  }
-  field_start_ = start;
-}
 
 bool valid_message(WireMessage message, std::string_view bytes, int depth) {
   return valid(static_cast<uint8_t>(message), bytes, depth);
