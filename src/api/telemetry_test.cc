@@ -70,6 +70,7 @@ class Telemetry : public ApiFixture {
       detail.self_ns.push_back(end - start);
       return span;
     };
+    detail.spans.reserve(4);  // `root` is used while the others are added
     model::Span& root = add(1, 0, -1, 0, 1'000'001);
     root.kind = model::SpanKind::kServer;
     root.status = model::StatusCode::kError;
