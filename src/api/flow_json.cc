@@ -56,27 +56,6 @@ void write_path(JsonWriter& json, const std::vector<model::PathNode>& nodes) {
   json.end_array();
 }
 
-std::string path_string(const std::vector<model::PathNode>& nodes) {
-  std::string path;
-  for (const model::PathNode& node : nodes) {
-    if (&node != nodes.data()) path += "->";
-    path += model::to_string(node.type);
-    path += ':';
-    const std::string& name = node.identifier;
-    for (size_t i = 0; i < name.size(); ++i) {
-      if (name[i] == '\\') {
-        path += "\\\\";
-      } else if (name[i] == '-' && i + 1 < name.size() && name[i + 1] == '>') {
-        path += "-\\>";
-        ++i;
-      } else {
-        path += name[i];
-      }
-    }
-  }
-  return path;
-}
-
 void write_flow(JsonWriter& json, const discovery::FlowSummary& summary) {
   json.begin_object();
   write_flow_fields(json, summary);

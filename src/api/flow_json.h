@@ -7,8 +7,6 @@
 namespace testmesh::api {
 
 void write_path(JsonWriter&, const std::vector<model::PathNode>&);
-// `type:identifier` joined with `->`, escaped (discovery.md 2.5).
-std::string path_string(const std::vector<model::PathNode>&);
 
 void write_flow(JsonWriter&, const discovery::FlowSummary&);
 void write_flow_detail(JsonWriter&, const discovery::FlowDetail&);

@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "api/flow_json.h"
+#include "discovery/flow_catalog.h"
 #include "model/critical_path.h"
 
 namespace testmesh::api {
@@ -238,7 +239,7 @@ void write_trace_detail(JsonWriter& json, const store::TraceDetail& trace,
   write_tree(json, trace);
   json.key("path");
   write_path(json, trace.path);
-  json.field("path_string", path_string(trace.path));
+  json.field("path_string", discovery::path_string(trace.path));
   json.key("flow");
   if (flow)
     write_flow(json, flow->summary);

@@ -156,8 +156,6 @@ base::Result<void> Engine::recover() {
   for (uint32_t index = 0; index < options_.shards; ++index) {
     shards_.push_back(
         std::make_unique<Shard>(ShardOptions{.index = index,
-                                             .count = options_.shards,
-                                             .data_directory = options_.data_directory,
                                              .max_open_bytes = options_.max_open_bytes / options_.shards,
                                              .late_filter_bytes = (16u << 20) / options_.shards,
                                              .checkpoint_interval = options_.checkpoint_interval},

@@ -98,8 +98,7 @@ struct TracePart {
 };
 
 struct ShardOptions {
-  uint32_t index = 0, count = 1;
-  std::string data_directory;
+  uint32_t index = 0;
   size_t max_open_bytes = 192u << 20;
   size_t late_filter_bytes = 8u << 20;
   std::chrono::milliseconds checkpoint_interval{5000};
