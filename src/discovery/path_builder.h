@@ -64,6 +64,7 @@ class PathBuilder {
   struct Attempt {
     uint64_t url_low = 0, url_high = 0;
     uint64_t start = 0, counted_start = 0, end = 0;
+    model::SpanId id;
     uint32_t operation = 0;
     uint32_t position = 0;
     bool error = false;

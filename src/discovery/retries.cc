@@ -27,6 +27,7 @@ void PathBuilder::handle_retries(std::span<const uint32_t> children) {
       attempt.start = span.start;
       attempt.counted_start = counted_start(span.start);
       attempt.end = span.end;
+      attempt.id = span.id;
       attempt.operation = operation;
       attempt.position = child;
       attempt.error = span.error;
@@ -64,11 +65,12 @@ void PathBuilder::handle_retries(std::span<const uint32_t> children) {
 // Attempts at one operation. From the last to the first, so that an attempt
 // whose successor failed too takes what that one has taken.
 void PathBuilder::handle_attempts(std::span<Attempt> attempts) {
-  // By the start that counts; a position is as good as (start, id) among siblings.
+  // By the start that counts. Not by position: the entry comes first there,
+  // whatever stands beside it.
   std::ranges::sort(attempts, {},
-                    [](const Attempt& a) { return std::tuple(a.counted_start, a.start, a.end, a.position); });
+                    [](const Attempt& a) { return std::tuple(a.counted_start, a.start, a.end, a.id); });
   // Which of two came first shows in their ends alone when a start was cut off.
-  const auto order = [](const Attempt& a) { return std::tuple(a.end, a.start, a.position); };
+  const auto order = [](const Attempt& a) { return std::tuple(a.end, a.start, a.id); };
   std::vector<uint32_t> failures;
   for (uint32_t i = 0; i < attempts.size(); ++i)
     if (attempts[i].error) failures.push_back(i);
