@@ -122,8 +122,9 @@ class PathBuilder {
   std::vector<uint32_t> retried_;  // items, once per retry
 
   std::vector<Attempt> attempts_;
-  std::vector<uint32_t> resent_after_failure_;  // positions already counted as retries
-  std::vector<uint32_t> indices_;               // of take_subtree
+  std::vector<std::pair<uint32_t, uint32_t>>
+      resent_after_failure_;       // a retry and what it repeats, by position
+  std::vector<uint32_t> indices_;  // of take_subtree
   uint64_t retry_budget_ = 0;
   uint64_t resolved_version_ = 0;  // of the tries
 };

@@ -56,10 +56,15 @@ void PathBuilder::handle_retries(std::span<const uint32_t> children) {
             [&](std::span<Attempt> same) { handle_attempts(same); });
       });
 
+  // Only now: an attempt has what it took.
+  for (const auto& [retry, failed] : resent_after_failure_) count_retry(retry, failed);
   std::ranges::sort(resent_after_failure_);
-  for (const uint32_t child : children)
-    if (facts_at(child).is_resend && !std::ranges::binary_search(resent_after_failure_, child))
-      count_retry(child, child);
+  for (const uint32_t child : children) {
+    if (!facts_at(child).is_resend) continue;
+    const auto counted =
+        std::ranges::lower_bound(resent_after_failure_, child, {}, &std::pair<uint32_t, uint32_t>::first);
+    if (counted == resent_after_failure_.end() || counted->first != child) count_retry(child, child);
+  }
 }
 
 // Attempts at one operation. From the last to the first, so that an attempt
@@ -95,8 +100,7 @@ void PathBuilder::handle_attempts(std::span<Attempt> attempts) {
     auto next = std::ranges::lower_bound(attempts, failed.end, {}, &Attempt::counted_start);
     while (next != attempts.end() && !follows(*next) && retry_budget_ > 0) next = step(next);
     if (next == attempts.end() || !follows(*next)) continue;
-    resent_after_failure_.push_back(next->position);
-    count_retry(next->position, failed.position);
+    resent_after_failure_.emplace_back(next->position, failed.position);
     for (; next != attempts.end() && retry_budget_ > 0; next = step(next))
       if (follows(*next) && take_subtree(failed.position, next->position)) break;
   }
