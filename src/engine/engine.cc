@@ -601,6 +601,8 @@ std::optional<discovery::FlowHistogram> Engine::flow_histogram(const model::Work
   return discovery::flow_histogram(locked.books, shared->catalog, flow);
 }
 
+base::Result<graph::RuntimeGraph> Engine::graph(const model::WorkspaceId&) { return graph::RuntimeGraph{}; }
+
 discovery::BookTotals Engine::totals(const model::WorkspaceId& id) {
   const auto shared = workspace(id);
   const LockedBooks locked = lock_books(*shared);

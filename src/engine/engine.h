@@ -59,6 +59,7 @@ class Engine final : public store::SpanSink, public store::TelemetryStore {
   std::vector<discovery::FlowSummary> flow_variants(const model::WorkspaceId&, const model::FlowId&) override;
   std::optional<discovery::FlowHistogram> flow_histogram(const model::WorkspaceId&,
                                                          const model::FlowId&) override;
+  base::Result<graph::RuntimeGraph> graph(const model::WorkspaceId&) override;
   base::Result<void> drop_workspace(const model::WorkspaceId&) override;
   base::Result<void> ready() const override;
 

@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "discovery/flow_book.h"
+#include "graph/system_graph.h"
 #include "model/ids.h"
 #include "model/span.h"
 
@@ -100,7 +101,10 @@ class TelemetryStore {
   virtual std::optional<discovery::FlowHistogram> flow_histogram(const model::WorkspaceId&,
                                                                  const model::FlowId&) = 0;
 
-  // Removes every span and flow of the workspace.
+  // What the counted traces of the workspace show of its services.
+  virtual base::Result<graph::RuntimeGraph> graph(const model::WorkspaceId&) = 0;
+
+  // Removes every span, flow and count of the workspace.
   virtual base::Result<void> drop_workspace(const model::WorkspaceId&) = 0;
   // Whether writes work right now; the error says what is wrong (readiness).
   virtual base::Result<void> ready() const = 0;

@@ -67,6 +67,10 @@ class FakeTelemetryStore final : public store::TelemetryStore {
     if (!flow(workspace, id)) return std::nullopt;
     return histogram;
   }
+  base::Result<graph::RuntimeGraph> graph(const model::WorkspaceId&) override {
+    if (failure) return std::unexpected(*failure);
+    return runtime_graph;
+  }
   base::Result<void> drop_workspace(const model::WorkspaceId& id) override {
     std::erase_if(traces, [&](const auto& entry) { return entry.first.first == id; });
     return {};
@@ -81,6 +85,7 @@ class FakeTelemetryStore final : public store::TelemetryStore {
   std::map<std::pair<model::WorkspaceId, model::TraceId>, store::TraceDetail> traces;
   std::deque<discovery::FlowIdentity> identities;
   std::vector<discovery::FlowDetail> details;
+  graph::RuntimeGraph runtime_graph;
   discovery::FlowHistogram histogram;
   std::optional<base::Error> failure;
 
