@@ -19,7 +19,7 @@ std::string with_commas(uint64_t number) {
 std::string percent(double share) {
   const double value = share * 100;
   if (value < 0.1) return "< 0.1 %";
-  return value < 10 ? fmt::format("{:.1f} %", value) : fmt::format("{:.0f} %", value);
+  return value < 1 ? fmt::format("{:.1f} %", value) : fmt::format("{:.0f} %", value);
 }
 
 struct Drawn {
