@@ -50,8 +50,8 @@ class Text final : public std::streambuf {
  protected:
   std::streamsize xsgetn(char* to, std::streamsize size) override {
     const std::streamsize count = std::streambuf::xsgetn(to, size);
-    opened_ += static_cast<size_t>(std::count_if(
-        to, to + count, [](char c) { return c == '[' || c == '{' || c == '*' || c == '&'; }));
+    opened_ += static_cast<size_t>(
+        std::count_if(to, to + count, [](char c) { return c == '[' || c == '{' || c == '*' || c == '&'; }));
     if (ran_ahead()) throw Refused();
     return count;
   }

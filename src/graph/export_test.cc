@@ -99,6 +99,13 @@ TEST(Export, NamesStayText) {
                                            "#60;b#62;#38;lt#59;#96;#59;end#35;35#59;\"]\n"));
 }
 
+TEST(Export, IsUtf8WhateverTheNamesAre) {
+  RuntimeGraph runtime;
+  runtime.nodes = {{service("a\xff"), {}, {}}};
+  EXPECT_THAT(to_dot(merge(runtime, {})), HasSubstr("\"a?\""));
+  EXPECT_THAT(to_mermaid(merge(runtime, {})), HasSubstr("\"a?\""));
+}
+
 TEST(Export, AnEmptyGraphIsOne) {
   EXPECT_THAT(to_dot({}), HasSubstr("digraph system {"));
   EXPECT_THAT(to_mermaid({}), HasSubstr("flowchart LR\n"));
