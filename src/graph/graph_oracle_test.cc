@@ -267,7 +267,7 @@ class GraphOracleTest : public ::testing::TestWithParam<int> {
     EXPECT_GE(traffic.last_seen, figures.last);
   }
 
-  void compare(std::span<const GraphBook* const> books, const std::vector<Spans>& traces) {
+  void compare(std::span<const GraphSnapshot> books, const std::vector<Spans>& traces) {
     std::map<Node, Figures> nodes;
     std::map<Edge, Figures> edges;
     for (const Spans& trace : traces)
@@ -358,8 +358,7 @@ TEST_P(GraphOracleTest, TheBooksAgreeWithTheRules) {
       }
     }
     if (step % 50 == 49) {
-      const GraphBook* both[] = {books[0].get(), books[1].get()};
-      compare(both, traces);
+      compare(std::array{GraphSnapshot(*books[0]), GraphSnapshot(*books[1])}, traces);
       if (HasFailure()) return;
     }
   }
@@ -369,8 +368,7 @@ TEST_P(GraphOracleTest, TheBooksAgreeWithTheRules) {
     books[owner[i]]->remove(fixture.workspace.inputs, analysis);
   }
   for (const size_t which : {0, 1}) {
-    const GraphBook* one[] = {books[which].get()};
-    compare(one, {});
+    compare(std::array{GraphSnapshot(*books[which])}, {});
     EXPECT_EQ(mismatches + books[which]->mismatched_removals(), 0u);
     save(which);
     EXPECT_TRUE(documents[which].empty());
