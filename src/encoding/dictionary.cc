@@ -213,7 +213,8 @@ base::Result<void> Dictionary::apply_one(char kind, std::string_view payload) {
       ResourceEntry entry{.message = message,
                           .schema_url = store(reader.rest()),
                           .service = store(names.service),
-                          .environment = store(names.environment)};
+                          .environment = store(names.environment),
+                          .version = store(names.version)};
       entry.service_class = t.service_classes
                                 .try_emplace(pair_payload(names.service, names.environment),
                                              static_cast<uint32_t>(t.service_classes.size()))
@@ -303,7 +304,7 @@ size_t Dictionary::memory_bytes() const {
 
 ResourceNames resource_names(std::string_view resource_message) {
   ResourceNames names;
-  bool service = false, environment_new = false, environment_old = false;
+  bool service = false, environment_new = false, environment_old = false, version = false;
   std::string old_environment;
   WireReader reader(resource_message);
   while (reader.next()) {
@@ -335,6 +336,8 @@ ResourceNames resource_names(std::string_view resource_message) {
       if (first_time(environment_new)) names.environment = text;
     } else if (key == "deployment.environment") {
       if (first_time(environment_old)) old_environment = text;
+    } else if (key == "service.version") {
+      if (first_time(version)) names.version = text;
     }
   }
   if (names.service.empty()) names.service = "unknown_service";

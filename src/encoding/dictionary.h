@@ -40,7 +40,7 @@ struct DictionaryLimits {
 struct ResourceEntry {
   std::string_view message;  // OTLP Resource as it came
   std::string_view schema_url;
-  std::string_view service, environment;
+  std::string_view service, environment, version;
   uint32_t service_class = 0;  // equal for equal (service, environment)
 };
 
@@ -154,9 +154,9 @@ class Dictionary {
   std::unique_ptr<Tables> tables_;
 };
 
-// service.name and the environment of an encoded Resource (discovery.md 2.3).
+// service.name, the environment (discovery.md 2.3) and service.version of an encoded Resource.
 struct ResourceNames {
-  std::string service, environment;
+  std::string service, environment, version;
 };
 ResourceNames resource_names(std::string_view resource_message);
 

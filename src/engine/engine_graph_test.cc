@@ -187,5 +187,33 @@ TEST_F(EngineGraphTest, StatementsSayWhatIsWritten) {
                             {"shop writes orders", 20}}));
 }
 
+TEST_F(EngineGraphTest, AServiceShowsItsLatestVersionAlsoAfterARestart) {
+  const auto version = [&]() -> std::string {
+    const auto answer = engine_->graph(model::kDefaultWorkspace);
+    for (const auto& node : answer.value().nodes)
+      if (node.key.name == "shop")
+        return node.properties.contains("version") ? node.properties.at("version") : "";
+    return "no such service";
+  };
+  const auto of_version = [](std::vector<model::Span> spans, const char* text) {
+    model::Resource resource = *spans[0].resource;
+    resource.attributes.push_back({"service.version", {std::string(text)}});
+    for (model::Span& span : spans) span.resource = std::make_shared<model::Resource>(resource);
+    return spans;
+  };
+  open();
+  send(order(1));
+  close_all();
+  EXPECT_EQ(version(), "");
+  send(of_version(order(2), "1.0"));
+  close_all();
+  EXPECT_EQ(version(), "\"1.0\"");
+  send(of_version(order(3), "1.1"));
+  close_all();
+  EXPECT_EQ(version(), "\"1.1\"");
+  open();
+  EXPECT_EQ(version(), "\"1.1\"");
+}
+
 }  // namespace
 }  // namespace testmesh::engine::testing

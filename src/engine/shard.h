@@ -76,7 +76,8 @@ struct ShardPartition {
   store::SegmentWriter writer;
   boost::unordered_flat_map<uint64_t, uint32_t> kinds;  // of a trace's facts and flow -> TraceKinds id
   uint64_t kinds_epoch = 0;
-  bool dirty = false;  // since the last checkpoint
+  std::vector<bool> noted_resources;  // whose version the graph knows
+  bool dirty = false;                 // since the last checkpoint
 };
 
 struct ShardWorkspace {
@@ -183,6 +184,7 @@ class Shard {
   void count(ShardWorkspace&, const model::TraceId&, const discovery::TraceAnalysis&, bool add, bool graphed,
              const std::optional<model::FlowId>& flow_then);
   void count_in_graph(graph::GraphBook&, const discovery::TraceAnalysis&, bool add);
+  void note_versions(ShardPartition&, const std::vector<encoding::Row>&);
   uint32_t kind_of(ShardPartition&, const discovery::TraceAnalysis&);
   base::Result<void> checkpoint();
   void fill_late_filter();

@@ -92,6 +92,18 @@ void Shard::count_in_graph(graph::GraphBook& graph, const discovery::TraceAnalys
   }
 }
 
+// Each resource once: it is what tells a service's version.
+void Shard::note_versions(ShardPartition& partition, const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    if (row.resource == encoding::kNone) continue;
+    if (row.resource >= partition.noted_resources.size()) partition.noted_resources.resize(row.resource + 1);
+    if (partition.noted_resources[row.resource]) continue;
+    partition.noted_resources[row.resource] = true;
+    const encoding::ResourceEntry& resource = partition.partition->dictionary.resource(row.resource);
+    partition.workspace->graph.note_version(resource.service, resource.version, clock_.now());
+  }
+}
+
 uint32_t Shard::kind_of(ShardPartition& partition, const discovery::TraceAnalysis& analysis) {
   discovery::TraceAnalyzer& analyzer = partition.workspace->analyzer;
   if (partition.kinds_epoch != analyzer.epoch() || partition.kinds.size() > store::TraceKinds::kMaxKinds) {
@@ -241,6 +253,7 @@ bool Shard::close(OpenTrace& trace, bool early_only, bool* closed) {
     return again(added.error());
   if (const auto failure = partition.writer.take_failure()) note_failure(*failure);
 
+  if (graphed) note_versions(partition, fresh);
   if (!old_line && counting) count(workspace, trace.id, analysis, true, graphed, std::nullopt);
   counters_.cycles_cut.fetch_add(analysis.cycles_cut, std::memory_order_relaxed);
   counters_.duplicate_spans.fetch_add(analysis.duplicates, std::memory_order_relaxed);

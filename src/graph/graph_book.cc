@@ -427,6 +427,21 @@ void GraphBook::remove(std::span<const SpanInput> spans, const TraceAnalysis& an
   impl_->apply<false>(spans, analysis);
 }
 
+void GraphBook::note_version(std::string_view service, std::string_view version, base::UnixNanos seen_at) {
+  if (version.empty() || version.size() > kMaxVersionBytes || service.size() > kMaxVersionBytes) return;
+  Versions& versions = impl_->versions;
+  auto known = versions.find(service);
+  if (known == versions.end()) {
+    if (versions.size() >= kMaxVersions) return;
+    known = versions.emplace(service, Version{}).first;
+  }
+  Version& here = known->second;
+  if (seen_at < here.seen_at || (seen_at == here.seen_at && version <= here.text)) return;
+  here.dirty = here.dirty || here.text != version;
+  here.seen_at = seen_at;
+  here.text = version;
+}
+
 uint64_t GraphBook::mismatched_removals() const { return impl_->mismatches; }
 uint64_t GraphBook::not_counted() const { return impl_->not_counted; }
 

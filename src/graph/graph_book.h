@@ -23,6 +23,10 @@ namespace testmesh::graph {
 // counted in RuntimeGraph::not_counted.
 inline constexpr size_t kMaxCells = 100'000;
 
+// Services whose version one book remembers, and how long names may be for that.
+inline constexpr size_t kMaxVersions = 10'000;
+inline constexpr size_t kMaxVersionBytes = 256;
+
 inline constexpr std::string_view kDocumentPrefix = "graph/";
 
 // Single-threaded. `analyzer` outlives it.
@@ -34,6 +38,10 @@ class GraphBook {
   // The spans of one trace and what the analyzer made of them.
   void add(std::span<const discovery::SpanInput>, const discovery::TraceAnalysis&);
   void remove(std::span<const discovery::SpanInput>, const discovery::TraceAnalysis&);
+
+  // `version` runs as `service`, seen at that time; the latest is what
+  // `properties.version` of the service shows. Nothing is counted by it.
+  void note_version(std::string_view service, std::string_view version, base::UnixNanos seen_at);
 
   // Documents changed since the last call, keys "graph/…"; and back, in any
   // order, those of several books becoming one. kCorrupt for what does not read.

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -71,6 +72,13 @@ struct Cell {
   discovery::DurationSketch durations;
 };
 
+struct Version {
+  std::string text;
+  base::UnixNanos seen_at = 0;
+  bool dirty = false;
+};
+using Versions = std::map<std::string, Version, std::less<>>;  // by service
+
 struct GraphBook::Impl {
   Impl(const discovery::TraceAnalyzer& a, const discovery::NameTries& t) : analyzer(a), tries(t) {}
 
@@ -120,6 +128,7 @@ struct GraphBook::Impl {
   std::vector<uint32_t> free_cells;
   boost::unordered_flat_map<CellKey, uint32_t> cell_ids;
 
+  Versions versions;
   uint64_t not_counted = 0;
   bool not_counted_dirty = false;
   uint64_t mismatches = 0;
@@ -137,6 +146,7 @@ struct GraphSnapshot::Impl {
   const discovery::NameTries* tries = nullptr;
   std::vector<BookNode> nodes;
   std::vector<Cell> cells;  // that count something
+  Versions versions;
   uint64_t not_counted = 0;
 };
 

@@ -431,5 +431,27 @@ TEST_F(GraphBookTest, DamagedDocumentsAreRefused) {
   }
 }
 
+TEST_F(GraphBookTest, AServiceShowsTheVersionThatWasSeenLast) {
+  Trace trace;
+  trace.span("shop", kInternal);
+  add(trace);
+  EXPECT_FALSE(node(NodeType::kService, "shop").properties.contains("version"));
+  book.note_version("shop", "1.1", 20);
+  book.note_version("shop", "1.0", 10);
+  book.note_version("elsewhere", "7", 30);
+  book.note_version("shop", "", 40);
+  book.note_version("shop", std::string(kMaxVersionBytes + 1, '9'), 40);
+  EXPECT_EQ(node(NodeType::kService, "shop").properties.at("version"), "\"1.1\"");
+  EXPECT_THAT(nodes(), ElementsAre("service shop 1"));  // nothing is counted by it
+  expect_same_after_reload();
+  save();
+  GraphBook other(workspace.analyzer, workspace.tries);
+  for (const auto& [key, value] : stored()) ASSERT_TRUE(other.load(key, value));
+  other.note_version("shop", "1.2", 50);
+  const RuntimeGraph both = runtime_graph(std::array{GraphSnapshot(book), GraphSnapshot(other)});
+  ASSERT_EQ(both.nodes.size(), 1u);
+  EXPECT_EQ(both.nodes[0].properties.at("version"), "\"1.2\"");
+}
+
 }  // namespace
 }  // namespace testmesh::graph::testing

@@ -3,8 +3,10 @@
 // document "graph/<32 hex digits of what the cell is>": version 1 · identity · count · errors · sum of
 // durations · first and last seen · durations
 // document "graph/not_counted": version 1 · spans
+// document "graph/version/<32 hex digits of the service>": version 1 · service · its version · when seen
 
 #include <algorithm>
+#include <utility>
 
 #include "base/hex.h"
 #include "discovery/flow_catalog.h"
@@ -15,11 +17,12 @@ namespace {
 
 constexpr uint8_t kVersion = 1;
 constexpr std::string_view kNotCountedKey = "graph/not_counted";
+constexpr std::string_view kVersionPrefix = "graph/version/";
 
 // Cryptographic: what is counted decides nobody else's place.
-std::string key_of(std::string_view identity) {
+std::string key_of(std::string_view identity, std::string_view prefix = kDocumentPrefix) {
   const model::Fingerprint hash = discovery::fingerprint_of(identity);
-  return std::string(kDocumentPrefix) + base::to_hex(std::span(hash).first(16));
+  return std::string(prefix) + base::to_hex(std::span(hash).first(16));
 }
 
 base::Error corrupt(std::string_view key, std::string_view what) {
@@ -122,6 +125,14 @@ void GraphBook::take_dirty(const discovery::DocumentSink& sink) {
   }
   book.dirty.clear();
   if (erased) book.forget_facts();
+  for (auto& [service, version] : book.versions) {
+    if (!std::exchange(version.dirty, false)) continue;
+    document.assign(1, static_cast<char>(kVersion));
+    discovery::put_bytes(document, service);
+    discovery::put_bytes(document, version.text);
+    discovery::put_varint(document, version.seen_at);
+    sink(key_of(service, kVersionPrefix), document);
+  }
   if (!book.not_counted_dirty) return;
   book.not_counted_dirty = false;
   document.assign(1, static_cast<char>(kVersion));
@@ -143,6 +154,17 @@ base::Result<void> GraphBook::load(std::string_view key, std::string_view value)
     if (!in.ok() || !in.at_end()) return std::unexpected(corrupt(key, "does not read back"));
     if (book.not_counted > 0) book.not_counted_dirty = true;
     book.not_counted += spans;
+    return {};
+  }
+  if (key.starts_with(kVersionPrefix)) {
+    const std::string_view service = in.bytes(), text = in.bytes();
+    const base::UnixNanos seen_at = in.varint();
+    if (!in.ok() || !in.at_end() || key != key_of(service, kVersionPrefix))
+      return std::unexpected(corrupt(key, "does not read back"));
+    const bool met = book.versions.contains(service);
+    note_version(service, text, seen_at);
+    if (const auto known = book.versions.find(service); known != book.versions.end())
+      known->second.dirty = met;
     return {};
   }
   const std::string_view identity = in.bytes();

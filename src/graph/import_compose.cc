@@ -52,7 +52,9 @@ class Compose {
     if (!document_.is_map(value))
       return document_.fail(value, fmt::format("expected the service `{}` to be a mapping, found {}",
                                                base::utf8_prefix(name, 100), document_.describe(value)));
-    take_text(document_, document_.find(value, "image"), "image", node.properties);
+    const Node image = document_.find(value, "image");
+    take_text(document_, image, "image", node.properties);
+    take_version(document_.text(image), node.properties);
     if (const Node extends = document_.find(value, "extends"))
       import_.warn(extends, fmt::format("`extends` of {} is not followed", base::utf8_prefix(name, 100)));
     if (const Node profiles = document_.find(value, "profiles"); document_.size(profiles) > 0)
@@ -63,6 +65,17 @@ class Compose {
       const std::string_view target = document_.text(link);
       depend(name, link, target.substr(0, target.find(':')), {});
     }
+  }
+
+  // An image's tag is a version where it looks like one: not `latest`, `${TAG}` or a branch.
+  static void take_version(std::string_view image, Properties& properties) {
+    image = image.substr(0, image.find('@'));
+    const size_t colon = image.rfind(':');
+    if (colon == std::string_view::npos || image.find('/', colon) != std::string_view::npos) return;
+    const std::string_view tag = image.substr(colon + 1);
+    const size_t digit = tag.starts_with('v') ? 1 : 0;
+    if (tag.size() > digit && tag[digit] >= '0' && tag[digit] <= '9')
+      properties.emplace("version", json_string(tag));
   }
 
   void read_depends_on(std::string_view name, Node value) {

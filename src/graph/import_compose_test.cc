@@ -40,6 +40,20 @@ services:
   EXPECT_THAT(properties_of(import.content, "api"), IsEmpty());
 }
 
+TEST(ImportCompose, ATagThatLooksLikeAVersionIsOne) {
+  const Import import = imported(kCompose, R"(
+services:
+  a: {image: "registry.example:5000/team/a:1.4.0"}
+  b: {image: "b:v2@sha256:00"}
+  c: {image: "c:latest"}
+  d: {image: "registry.example:5000/d"}
+)");
+  EXPECT_EQ(properties_of(import.content, "a").at("version"), "\"1.4.0\"");
+  EXPECT_EQ(properties_of(import.content, "b").at("version"), "\"v2\"");
+  EXPECT_FALSE(properties_of(import.content, "c").contains("version"));
+  EXPECT_FALSE(properties_of(import.content, "d").contains("version"));
+}
+
 TEST(ImportCompose, LinksAreDependenciesToo) {
   const Import import = imported(kCompose, "services: {a: {links: [b, 'c:alias']}, b: {}, c: }");
   EXPECT_THAT(edges_of(import.content),

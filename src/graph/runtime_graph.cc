@@ -104,6 +104,12 @@ class Builder {
  public:
   void add(const GraphSnapshot::Impl& book) {
     result_.not_counted += book.not_counted;
+    for (const auto& [service, version] : book.versions) {
+      Version& latest = versions_[service];
+      if (version.seen_at > latest.seen_at ||
+          (version.seen_at == latest.seen_at && version.text > latest.text))
+        latest = version;
+    }
     places_.assign(book.nodes.size(), kNone);
     for (const Cell& cell : book.cells) {
       const uint32_t target = place_of(book, cell.key.target);
@@ -153,6 +159,9 @@ class Builder {
       node.key = std::move(nodes_[place].first);
       if (node.key.type == NodeType::kDatabase)
         node.properties.emplace("system", json_text(nodes_[place].second));
+      if (node.key.type == NodeType::kService)
+        if (const auto version = versions_.find(node.key.name); version != versions_.end())
+          node.properties.emplace("version", json_text(version->second.text));
       node.traffic = traffic[place];
     }
     const std::vector<Traffic> edge_traffic = edge_sums_.traffic();
@@ -216,6 +225,7 @@ class Builder {
   std::vector<EdgeKey> edges_;
   boost::unordered_flat_map<EdgeKey, uint32_t> edge_places_;
   Sums node_sums_, edge_sums_;
+  Versions versions_;
   std::vector<uint32_t> places_;  // of the nodes of the book at hand
 };
 
@@ -227,6 +237,7 @@ GraphSnapshot::GraphSnapshot(const GraphBook& book) {
   copy->tries = &now.tries;
   copy->nodes = now.nodes;
   copy->not_counted = now.not_counted;
+  copy->versions = now.versions;
   copy->cells.reserve(now.cell_ids.size());
   for (const Cell& cell : now.cells) {
     if (cell.count == 0) continue;
