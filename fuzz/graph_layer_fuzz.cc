@@ -34,7 +34,7 @@ RuntimeGraph as_runtime(const LayerContent& content) {
 void check(const MergedGraph& graph) {
   for (const MergedNode& node : graph.nodes) {
     require(node.id.size() == 36 && (node.seen || node.declared));
-    require(node.layers[static_cast<size_t>(node.layer)].has_value());
+    require(node.layers[node.layer] != nullptr);
   }
   for (const MergedEdge& edge : graph.edges)
     require(edge.source < graph.nodes.size() && edge.target < graph.nodes.size() && edge.id.size() == 36);

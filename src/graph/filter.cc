@@ -36,7 +36,7 @@ void keep_around(const MergedGraph& graph, const std::string& asked, Kept& nodes
 MergedGraph filtered(const MergedGraph& graph, const GraphFilter& filter) {
   Kept nodes(graph.nodes.size(), 1), edges(graph.edges.size(), 1);
   const auto fits = [&](const Merged& merged) {
-    return (!filter.layer || merged.layers[static_cast<size_t>(*filter.layer)]) &&
+    return (!filter.layer || merged.layers[*filter.layer]) &&
            (!filter.since || (merged.seen && merged.traffic.last_seen >= *filter.since));
   };
   for (size_t i = 0; i < nodes.size(); ++i) nodes[i] = fits(graph.nodes[i]);

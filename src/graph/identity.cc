@@ -1,10 +1,13 @@
 #include "graph/identity.h"
 
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 
+#include <algorithm>
 #include <array>
+#include <memory>
 
-#include "base/hex.h"
+#include "base/result.h"
 #include "discovery/names.h"
 
 namespace testmesh::graph {
@@ -18,20 +21,31 @@ void append_part(std::string& bytes, std::string_view part) {
   bytes.append(std::to_string(part.size())).append(":").append(part);
 }
 
-// RFC 9562 version 8: the bits that are ours come from a hash.
-std::string uuid_from(std::string_view bytes) {
+// A graph has an id for each of its edges, in every answer: looking SHA-256 up
+// anew each time, as SHA256() does, costs twice what the hash does.
+std::array<uint8_t, SHA256_DIGEST_LENGTH> sha256(std::string_view bytes) {
+  using Context = std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)>;
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  thread_local const Context context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
   std::array<uint8_t, SHA256_DIGEST_LENGTH> hash;
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), hash.data());
-  hash[6] = static_cast<uint8_t>((hash[6] & 0x0f) | 0x80);
-  hash[8] = static_cast<uint8_t>((hash[8] & 0x3f) | 0x80);
-  const std::string hex = base::to_hex(std::span(hash).first(16));
-  std::string text;
-  text.reserve(36);
-  for (size_t i = 0; i < hex.size(); ++i) {
-    if (i == 8 || i == 12 || i == 16 || i == 20) text += '-';
-    text += hex[i];
-  }
-  return text;
+  CHECK(EVP_DigestInit_ex2(context.get(), algorithm, nullptr) == 1 &&
+        EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1 &&
+        EVP_DigestFinal_ex(context.get(), hash.data(), nullptr) == 1);
+  return hash;
+}
+
+// RFC 9562 version 8: the bits that are ours come from a hash.
+Uuid uuid_from(std::string_view bytes) {
+  const auto hash = sha256(bytes);
+  Uuid uuid;
+  std::copy_n(hash.begin(), uuid.size(), uuid.begin());
+  uuid[6] = static_cast<uint8_t>((uuid[6] & 0x0f) | 0x80);
+  uuid[8] = static_cast<uint8_t>((uuid[8] & 0x3f) | 0x80);
+  return uuid;
+}
+
+std::string_view bytes_of(const Uuid& uuid) {
+  return {reinterpret_cast<const char*>(uuid.data()), uuid.size()};
 }
 
 }  // namespace
@@ -66,7 +80,19 @@ std::string anonymous_endpoint(std::string_view name) {
   return result;
 }
 
-std::string node_id(const NodeKey& key, std::string_view system) {
+std::string to_string(const Uuid& uuid) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(36);
+  for (size_t i = 0; i < uuid.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += kDigits[uuid[i] >> 4];
+    text += kDigits[uuid[i] & 15];
+  }
+  return text;
+}
+
+Uuid node_uuid(const NodeKey& key, std::string_view system) {
   std::string bytes = "node";
   append_part(bytes, to_string(key.type));
   append_part(bytes, key.name);
@@ -75,11 +101,11 @@ std::string node_id(const NodeKey& key, std::string_view system) {
   return uuid_from(bytes);
 }
 
-std::string edge_id(std::string_view source_id, std::string_view target_id, EdgeType type) {
+// One block of the hash.
+Uuid edge_uuid(const Uuid& source, const Uuid& target, EdgeType type) {
   std::string bytes = "edge";
-  append_part(bytes, source_id);
-  append_part(bytes, target_id);
-  append_part(bytes, to_string(type));
+  bytes.reserve(64);
+  bytes.append(bytes_of(source)).append(bytes_of(target)).append(to_string(type));
   return uuid_from(bytes);
 }
 

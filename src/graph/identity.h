@@ -1,6 +1,8 @@
 // When two names of nodes mean one thing (merge.h). Private to graph.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,8 +19,11 @@ std::string templated_endpoint(std::string_view name);
 // The same without the parameters' names: `GET /users/:`.
 std::string anonymous_endpoint(std::string_view name);
 
-// UUIDs, lower case. `system`: empty unless it is needed to tell two apart.
-std::string node_id(const NodeKey&, std::string_view system);
-std::string edge_id(std::string_view source_id, std::string_view target_id, EdgeType);
+using Uuid = std::array<uint8_t, 16>;
+std::string to_string(const Uuid&);  // lower case
+
+// `system`: empty unless it is needed to tell two apart.
+Uuid node_uuid(const NodeKey&, std::string_view system);
+Uuid edge_uuid(const Uuid& source, const Uuid& target, EdgeType);
 
 }  // namespace testmesh::graph

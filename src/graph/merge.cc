@@ -1,25 +1,14 @@
 #include "graph/merge.h"
 
 #include <algorithm>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <numeric>
 #include <tuple>
-#include <unordered_map>
 
 #include "graph/identity.h"
 
 namespace testmesh::graph {
 namespace {
-
-constexpr size_t index_of(LayerName layer) { return static_cast<size_t>(layer); }
-
-// The values of one layer; the first to give a property keeps it.
-void know(Merged& merged, LayerName layer, const Properties& properties) {
-  auto& known = merged.layers[index_of(layer)];
-  if (known)
-    known->insert(properties.begin(), properties.end());
-  else
-    known = properties;
-}
 
 // Finds what a name means by keys of falling precision. The first node that
 // registers a key keeps it.
@@ -93,8 +82,8 @@ class Identities {
     return look_up(text(key.type, {}, key.name));
   }
 
-  std::unordered_map<std::string, uint32_t> nodes_;
-  std::unordered_map<std::string, uint32_t> databases_;  // name -> how many have it
+  boost::unordered_flat_map<std::string, uint32_t> nodes_;
+  boost::unordered_flat_map<std::string, uint32_t> databases_;  // name -> how many have it
 };
 
 std::string_view system_of(const Properties& properties) {
@@ -118,11 +107,12 @@ struct HashEnds {
 
 class Merger {
  public:
-  explicit Merger(const RuntimeGraph& runtime) {
+  // With room for that many more.
+  Merger(const RuntimeGraph& runtime, size_t nodes, size_t edges) {
     graph_.not_counted = runtime.not_counted;
-    graph_.nodes.reserve(runtime.nodes.size());
-    graph_.edges.reserve(runtime.edges.size());
-    edges_.reserve(runtime.edges.size());
+    graph_.nodes.reserve(runtime.nodes.size() + nodes);
+    graph_.edges.reserve(runtime.edges.size() + edges);
+    edges_.reserve(runtime.edges.size() + edges);
     for (const RuntimeNode& node : runtime.nodes) {
       MergedNode& merged = graph_.nodes[create(node.key, LayerName::kRuntime, node.properties)];
       merged.seen = true;
@@ -130,7 +120,7 @@ class Merger {
     }
     for (const RuntimeEdge& edge : runtime.edges) {
       MergedEdge& merged = edge_at(edge.source, edge.target, edge.type);
-      know(merged, LayerName::kRuntime, {});
+      merged.layers.add(LayerName::kRuntime, {});
       merged.seen = true;
       merged.traffic = edge.traffic;
     }
@@ -158,7 +148,7 @@ class Merger {
       return nodes[static_cast<size_t>(at - content.nodes.begin())].place;
     };
     for (const LayerEdge& edge : content.edges)
-      know(edge_at(place_of(edge.source), place_of(edge.target), edge.type), layer, edge.properties);
+      edge_at(place_of(edge.source), place_of(edge.target), edge.type).layers.add(layer, edge.properties);
   }
 
   MergedGraph finish() {
@@ -185,7 +175,7 @@ class Merger {
     const auto place = static_cast<uint32_t>(graph_.nodes.size());
     MergedNode& node = graph_.nodes.emplace_back();
     node.key = key;
-    know(node, layer, properties);
+    node.layers.add(layer, properties);
     identities_.add(key, system_of(properties), place);
     return place;
   }
@@ -203,7 +193,7 @@ class Merger {
 
   void join(Declared& node, uint32_t place, LayerName layer) {
     node.place = place;
-    know(graph_.nodes[place], layer, node.properties);
+    graph_.nodes[place].layers.add(layer, node.properties);
     if (node.key.type == NodeType::kDatabase)
       identities_.add_system(node.key, system_of(node.properties), place);
   }
@@ -237,47 +227,57 @@ class Merger {
   static void settle(Merged& merged) {
     bool is_highest = true;
     for (size_t i = kLayerCount; i-- > 0;) {
-      if (!merged.layers[i]) continue;
-      if (is_highest) merged.layer = static_cast<LayerName>(i);
+      const Properties* given = merged.layers[i];
+      if (!given) continue;
+      const auto layer = static_cast<LayerName>(i);
+      if (is_highest) merged.layer = layer;
       is_highest = false;
-      merged.properties.insert(merged.layers[i]->begin(), merged.layers[i]->end());
-      if (i < index_of(LayerName::kRuntime)) merged.declared = true;
+      merged.properties.insert(given->begin(), given->end());
+      if (layer < LayerName::kRuntime) merged.declared = true;
     }
   }
 
-  void sort() {
-    const auto rank = [](const MergedNode& node) {
-      return std::tuple<const NodeKey&, std::string_view>(node.key, system_of(node.properties));
-    };
-    std::vector<uint32_t> order(graph_.nodes.size());
+  // Moves the items themselves once: they are large.
+  template <typename Item, typename Rank>
+  static std::vector<uint32_t> sorted_places(std::vector<Item>& items, const Rank& rank) {
+    std::vector<uint32_t> order(items.size());
     std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_sort(
-        order, [&](uint32_t a, uint32_t b) { return rank(graph_.nodes[a]) < rank(graph_.nodes[b]); });
+    std::ranges::stable_sort(order, [&](uint32_t a, uint32_t b) { return rank(items[a]) < rank(items[b]); });
+    if (std::ranges::is_sorted(order)) return order;  // as the runtime's are
     std::vector<uint32_t> place(order.size());
-    std::vector<MergedNode> nodes;
-    nodes.reserve(order.size());
+    std::vector<Item> sorted;
+    sorted.reserve(order.size());
     for (const uint32_t from : order) {
-      place[from] = static_cast<uint32_t>(nodes.size());
-      nodes.push_back(std::move(graph_.nodes[from]));
+      place[from] = static_cast<uint32_t>(sorted.size());
+      sorted.push_back(std::move(items[from]));
     }
-    graph_.nodes = std::move(nodes);
+    items = std::move(sorted);
+    return place;
+  }
+
+  void sort() {
+    const std::vector<uint32_t> place = sorted_places(graph_.nodes, [](const MergedNode& node) {
+      return std::tuple<const NodeKey&, std::string_view>(node.key, system_of(node.properties));
+    });
     for (MergedEdge& edge : graph_.edges) {
       edge.source = place[edge.source];
       edge.target = place[edge.target];
     }
-    std::ranges::sort(graph_.edges, {},
-                      [](const MergedEdge& edge) { return std::tuple(edge.source, edge.target, edge.type); });
+    sorted_places(graph_.edges,
+                  [](const MergedEdge& edge) { return std::tuple(edge.source, edge.target, edge.type); });
   }
 
   void name() {
     const std::span nodes(graph_.nodes);
+    std::vector<Uuid> ids(nodes.size());
     for (size_t i = 0; i < nodes.size(); ++i) {
       const bool shares_name = (i > 0 && nodes[i - 1].key == nodes[i].key) ||
                                (i + 1 < nodes.size() && nodes[i + 1].key == nodes[i].key);
-      nodes[i].id = node_id(nodes[i].key, shares_name ? system_of(nodes[i].properties) : std::string_view{});
+      ids[i] = node_uuid(nodes[i].key, shares_name ? system_of(nodes[i].properties) : std::string_view{});
+      nodes[i].id = to_string(ids[i]);
     }
     for (MergedEdge& edge : graph_.edges)
-      edge.id = edge_id(nodes[edge.source].id, nodes[edge.target].id, edge.type);
+      edge.id = to_string(edge_uuid(ids[edge.source], ids[edge.target], edge.type));
   }
 
   // Edges of the same ends are neighbours, `depends_on` the last of them.
@@ -301,17 +301,17 @@ class Merger {
   }
 
   void find_conflicts(const Merged& merged) {
-    if (std::ranges::count_if(merged.layers, [](const auto& known) { return known && !known->empty(); }) < 2)
-      return;
+    if (merged.layers.with_properties() < 2) return;
     for (const auto& [property, value] : merged.properties) {
       Conflict conflict{merged.id, property, {}};
       bool differs = false;
       for (size_t i = kLayerCount; i-- > 0;) {
-        if (!merged.layers[i]) continue;
-        const auto given = merged.layers[i]->find(property);
-        if (given == merged.layers[i]->end()) continue;
-        conflict.values.emplace_back(static_cast<LayerName>(i), given->second);
-        differs = differs || given->second != value;
+        const Properties* given = merged.layers[i];
+        if (!given) continue;
+        const auto found = given->find(property);
+        if (found == given->end()) continue;
+        conflict.values.emplace_back(static_cast<LayerName>(i), found->second);
+        differs = differs || found->second != value;
       }
       if (differs) graph_.conflicts.push_back(std::move(conflict));
     }
@@ -319,16 +319,39 @@ class Merger {
 
   MergedGraph graph_;
   Identities identities_;
-  std::unordered_map<EdgeEnds, uint32_t, HashEnds> edges_;
+  boost::unordered_flat_map<EdgeEnds, uint32_t, HashEnds> edges_;
 };
 
 }  // namespace
 
+const Properties* ByLayer::operator[](size_t layer) const {
+  static const Properties kNone;
+  if ((known_ >> layer & 1) == 0) return nullptr;
+  const auto given =
+      std::ranges::find(given_, static_cast<LayerName>(layer), [](const auto& one) { return one.first; });
+  return given == given_.end() ? &kNone : &given->second;
+}
+
+void ByLayer::add(LayerName layer, const Properties& properties) {
+  known_ |= static_cast<uint8_t>(1 << static_cast<int>(layer));
+  if (properties.empty()) return;
+  const auto given = std::ranges::find(given_, layer, [](const auto& one) { return one.first; });
+  if (given == given_.end())
+    given_.emplace_back(layer, properties);
+  else
+    given->second.insert(properties.begin(), properties.end());
+}
+
 MergedGraph merge(const RuntimeGraph& runtime, std::span<const Layer> layers) {
-  Merger merger(runtime);
   std::vector<const Layer*> highest_first;
-  for (const Layer& layer : layers)
-    if (layer.name != LayerName::kRuntime) highest_first.push_back(&layer);
+  size_t nodes = 0, edges = 0;  // of the largest: most layers say the same things
+  for (const Layer& layer : layers) {
+    if (layer.name == LayerName::kRuntime) continue;
+    highest_first.push_back(&layer);
+    nodes = std::max(nodes, layer.content.nodes.size());
+    edges = std::max(edges, layer.content.edges.size());
+  }
+  Merger merger(runtime, nodes, edges);
   std::ranges::stable_sort(highest_first, std::ranges::greater(), &Layer::name);
   for (const Layer* layer : highest_first) {
     if (is_normal(layer->content)) {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graph/layers.h"
@@ -11,13 +13,28 @@
 
 namespace testmesh::graph {
 
+// What each layer gave. Small: most of a large graph is known without properties.
+class ByLayer {
+ public:
+  // Null: the layer does not know it.
+  const Properties* operator[](size_t layer) const;
+  const Properties* operator[](LayerName layer) const { return (*this)[static_cast<size_t>(layer)]; }
+  // Of a property that the layer has given already the earlier value stays.
+  void add(LayerName, const Properties&);
+  size_t with_properties() const { return given_.size(); }  // layers that gave some
+
+ private:
+  uint8_t known_ = 0;  // a bit for each layer
+  std::vector<std::pair<LayerName, Properties>> given_;
+};
+
 // What every node and edge of a merged graph has.
 struct Merged {
   std::string id;         // UUID from what it is: the same on every machine and in every answer
   Properties properties;  // the highest layer's value of each
-  LayerName layer = LayerName::kRuntime;                      // the highest that knows it
-  std::array<std::optional<Properties>, kLayerCount> layers;  // what each gave; none: does not know it
-  bool declared = false;                                      // a layer below runtime knows it
+  LayerName layer = LayerName::kRuntime;  // the highest that knows it
+  ByLayer layers;
+  bool declared = false;  // a layer below runtime knows it
   // Runtime does. A `depends_on` edge: some runtime edge goes from its source
   // to its target; `traffic` then has that one's times, and no counts.
   bool seen = false;

