@@ -61,14 +61,18 @@ struct CellKey {
   }
 };
 
-struct Cell {
-  CellKey key;
-  bool used = false;
-  bool dirty = false;
-  uint64_t count = 0, errors = 0;
+// What a step touches is one cache line.
+struct alignas(64) Cell {
+  uint64_t count() const { return durations.total(); }
+
   discovery::Uint128 duration_ns = 0;
+  uint64_t errors : 63 = 0;
+  uint64_t dirty : 1 = 0;
   base::UnixNanos first_seen = UINT64_MAX, last_seen = 0;
   discovery::DurationSketch durations;
+
+  CellKey key;
+  bool used = false;
 };
 
 struct GraphBook::Impl {
@@ -93,7 +97,7 @@ struct GraphBook::Impl {
 
   // What is remembered of facts while an epoch of the analyzer, and a version
   // of the tries, lasts.
-  struct Known {
+  struct alignas(32) Known {
     uint32_t service = 0;  // SpanRole::service_id
     uint8_t flags = 0;     // 0: not looked at yet
     uint32_t caller = 0;   // of `entering`: its service; kNone: none
@@ -106,6 +110,7 @@ struct GraphBook::Impl {
                          discovery::FactsId caller_facts);
   template <bool kAdding>
   uint32_t own_cell(discovery::FactsId facts, Known& here);
+  void hit(uint32_t cell, uint32_t span);
   template <bool kAdding>
   void count(uint32_t cell, const discovery::SpanInput& span);
 
@@ -129,8 +134,11 @@ struct GraphBook::Impl {
   uint64_t epoch = 0, version = 0;
   std::vector<Known> facts;
   boost::unordered_flat_map<uint64_t, uint32_t> entering_cells;  // facts and caller
-  std::vector<uint8_t> states;                                   // of the spans of the trace at hand
-  std::string key;                                               // scratch
+  // Of the trace at hand: cells and spans to count in them, gathered first so that cells come
+  // nearer meanwhile.
+  std::vector<std::pair<uint32_t, uint32_t>> hits;
+  std::vector<uint8_t> states;  // of the spans of the trace at hand
+  std::string key;              // scratch
 };
 
 struct GraphSnapshot::Impl {
