@@ -54,7 +54,7 @@ struct CellKey {
   uint32_t source = kNone, target = kNone, endpoint = kNone;  // positions of nodes
   friend bool operator==(const CellKey&, const CellKey&) = default;
   friend size_t hash_value(const CellKey& key) {
-    uint64_t hash = static_cast<uint64_t>(key.kind);
+    auto hash = static_cast<uint64_t>(key.kind);
     for (const uint32_t part : {key.source, key.target, key.endpoint})
       hash = (hash ^ part ^ hash >> 31) * 0x9e3779b97f4a7c15ULL;
     return hash ^ hash >> 29;
