@@ -168,7 +168,8 @@ uint32_t GraphBook::Impl::cell_of(const CellView& cell, bool create) {
     place = free_cells.back();
     free_cells.pop_back();
   }
-  cells[place] = Cell{.key = wanted, .used = true, .durations = {}};
+  cells[place].key = wanted;
+  cells[place].used = true;
   cell_ids.emplace(wanted, place);
   return place;
 }
@@ -192,22 +193,20 @@ void GraphBook::Impl::erase_cell(uint32_t cell) {
 
 void GraphBook::Impl::mark(uint32_t cell) {
   if (cells[cell].dirty) return;
-  cells[cell].dirty = true;
+  cells[cell].dirty = 1;
   dirty.push_back(cell);
 }
 
 void GraphBook::Impl::merge_into(uint32_t cell, Cell& from) {
   Cell& to = cells[cell];
-  if (from.count > 0) {
-    to.first_seen = to.count == 0 ? from.first_seen : std::min(to.first_seen, from.first_seen);
-    to.last_seen = to.count == 0 ? from.last_seen : std::max(to.last_seen, from.last_seen);
-  }
-  if (to.count == 0) {
+  if (from.count() == 0) return;
+  to.first_seen = std::min(to.first_seen, from.first_seen);
+  to.last_seen = std::max(to.last_seen, from.last_seen);
+  if (to.count() == 0) {
     to.durations = std::move(from.durations);
   } else {
     to.durations.merge(from.durations);
   }
-  to.count += from.count;
   to.errors += from.errors;
   to.duration_ns += from.duration_ns;
 }
@@ -246,7 +245,7 @@ void GraphBook::Impl::rename_endpoints() {
     erase_cell(place);
     const uint32_t to = cell_of(now, true);
     if (to == kNone) {  // no room for names alone
-      not_counted += moved.count;
+      not_counted += moved.count();
       not_counted_dirty = true;
       continue;
     }
@@ -316,8 +315,13 @@ uint32_t GraphBook::Impl::own_cell(FactsId id, Known& here) {
   return here.own = cell == kNone ? kNotCounted : cell;
 }
 
+inline void GraphBook::Impl::hit(uint32_t cell, uint32_t span) {
+  hits.emplace_back(cell, span);
+  if (cell < kNotCounted) __builtin_prefetch(&cells[cell], 1);
+}
+
 template <bool kAdding>
-void GraphBook::Impl::count(uint32_t place, const SpanInput& span) {
+inline void GraphBook::Impl::count(uint32_t place, const SpanInput& span) {
   if (place >= kNotCounted) {
     not_counted_dirty = true;
     if (kAdding) {
@@ -333,7 +337,6 @@ void GraphBook::Impl::count(uint32_t place, const SpanInput& span) {
   const uint64_t duration = duration_of(span);
   if (kAdding) {
     cell.durations.add(duration);
-    ++cell.count;
     cell.errors += span.error;
     cell.duration_ns += duration;
     cell.first_seen = std::min(cell.first_seen, span.start);
@@ -343,10 +346,9 @@ void GraphBook::Impl::count(uint32_t place, const SpanInput& span) {
       ++mismatches;
       return;
     }
-    --cell.count;
-    cell.errors -= std::min<uint64_t>(cell.errors, span.error);
+    if (span.error && cell.errors > 0) --cell.errors;
     cell.duration_ns -= std::min<discovery::Uint128>(cell.duration_ns, duration);
-    if (cell.count == 0) {
+    if (cell.count() == 0) {
       cell.errors = 0;
       cell.duration_ns = 0;
       cell.first_seen = UINT64_MAX;
@@ -362,8 +364,12 @@ template <bool kAdding>
 void GraphBook::Impl::apply(std::span<const SpanInput> spans, const TraceAnalysis& analysis) {
   prepare();
   const std::vector<OrderedSpan>& order = analysis.order;
-  if (states.capacity() > kRoomWorthKeeping && order.size() < kRoomWorthKeeping / 4) states = {};
+  if (states.capacity() > kRoomWorthKeeping && order.size() < kRoomWorthKeeping / 4) {
+    states = {};
+    hits = {};
+  }
   states.resize(order.size());
+  hits.clear();
   const uint32_t runner_service = analysis.test ? known(spans[analysis.root].facts).service : 0;
   bool peers = false;
   for (size_t i = 0; i < order.size(); ++i) {
@@ -388,14 +394,14 @@ void GraphBook::Impl::apply(std::span<const SpanInput> spans, const TraceAnalysi
       state = above & kUnderResource;
     }
     if (enters) {
-      count<kAdding>(entering_cell<kAdding>(span.facts, here, caller, caller_facts), span);
+      hit(entering_cell<kAdding>(span.facts, here, caller, caller_facts), order[i].span);
       state = kTouches;
     } else if (here.flags & kEndpoint) {
-      count<kAdding>(own_cell<kAdding>(span.facts, here), span);
+      hit(own_cell<kAdding>(span.facts, here), order[i].span);
       state = kTouches;
     }
     if (here.flags & kResource) {
-      count<kAdding>(own_cell<kAdding>(span.facts, here), span);
+      hit(own_cell<kAdding>(span.facts, here), order[i].span);
       state = kTouches | kUnderResource;
     } else if ((here.flags & kPeer) && !(state & kUnderResource)) {
       state |= kMayCallPeer;
@@ -403,16 +409,18 @@ void GraphBook::Impl::apply(std::span<const SpanInput> spans, const TraceAnalysi
     }
     states[i] = state;
   }
-  if (!peers) return;
-  for (size_t i = order.size(); i-- > 0;) {
+  for (size_t i = peers ? order.size() : 0; i-- > 0;) {
     uint8_t& state = states[i];
     if ((state & kMayCallPeer) && !(state & kBelow)) {
-      const SpanInput& span = spans[order[i].span];
-      count<kAdding>(own_cell<kAdding>(span.facts, facts[span.facts]), span);
+      const FactsId what = spans[order[i].span].facts;
+      hit(own_cell<kAdding>(what, facts[what]), order[i].span);
       state |= kTouches;
     }
     if ((state & (kTouches | kBelow)) && order[i].parent != kNoSpan) states[order[i].parent] |= kBelow;
   }
+  for (const auto& [cell, span] : hits)
+    if (cell < kNotCounted) cells[cell].durations.prefetch(duration_of(spans[span]));
+  for (const auto& [cell, span] : hits) count<kAdding>(cell, spans[span]);
 }
 
 GraphBook::GraphBook(const discovery::TraceAnalyzer& analyzer, const discovery::NameTries& tries)
@@ -453,7 +461,7 @@ size_t GraphBook::memory_bytes() const {
                  book.cell_ids.bucket_count() * (sizeof(CellKey) + sizeof(uint32_t) + 1) +
                  book.facts.capacity() * sizeof(Impl::Known) +
                  book.entering_cells.bucket_count() * (sizeof(uint64_t) + sizeof(uint32_t) + 1) +
-                 book.states.capacity();
+                 book.states.capacity() + book.hits.capacity() * sizeof(book.hits[0]);
   for (const Cell& cell : book.cells) bytes += cell.durations.heap_bytes();
   return bytes;
 }

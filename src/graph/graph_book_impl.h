@@ -55,21 +55,25 @@ struct CellKey {
   uint32_t source = kNone, target = kNone, endpoint = kNone;  // positions of nodes
   friend bool operator==(const CellKey&, const CellKey&) = default;
   friend size_t hash_value(const CellKey& key) {
-    uint64_t hash = static_cast<uint64_t>(key.kind);
+    auto hash = static_cast<uint64_t>(key.kind);
     for (const uint32_t part : {key.source, key.target, key.endpoint})
       hash = (hash ^ part ^ hash >> 31) * 0x9e3779b97f4a7c15ULL;
     return hash ^ hash >> 29;
   }
 };
 
-struct Cell {
-  CellKey key;
-  bool used = false;
-  bool dirty = false;
-  uint64_t count = 0, errors = 0;
+// What a step touches is one cache line.
+struct alignas(64) Cell {
+  uint64_t count() const { return durations.total(); }
+
   discovery::Uint128 duration_ns = 0;
+  uint64_t errors : 63 = 0;
+  uint64_t dirty : 1 = 0;
   base::UnixNanos first_seen = UINT64_MAX, last_seen = 0;
   discovery::DurationSketch durations;
+
+  CellKey key;
+  bool used = false;
 };
 
 struct Version {
@@ -101,7 +105,7 @@ struct GraphBook::Impl {
 
   // What is remembered of facts while an epoch of the analyzer, and a version
   // of the tries, lasts.
-  struct Known {
+  struct alignas(32) Known {
     uint32_t service = 0;  // SpanRole::service_id
     uint8_t flags = 0;     // 0: not looked at yet
     uint32_t caller = 0;   // of `entering`: its service; kNone: none
@@ -114,6 +118,7 @@ struct GraphBook::Impl {
                          discovery::FactsId caller_facts);
   template <bool kAdding>
   uint32_t own_cell(discovery::FactsId facts, Known& here);
+  void hit(uint32_t cell, uint32_t span);
   template <bool kAdding>
   void count(uint32_t cell, const discovery::SpanInput& span);
 
@@ -138,8 +143,11 @@ struct GraphBook::Impl {
   uint64_t epoch = 0, version = 0;
   std::vector<Known> facts;
   boost::unordered_flat_map<uint64_t, uint32_t> entering_cells;  // facts and caller
-  std::vector<uint8_t> states;                                   // of the spans of the trace at hand
-  std::string key;                                               // scratch
+  // Of the trace at hand: cells and spans to count in them, gathered first so that cells come
+  // nearer meanwhile.
+  std::vector<std::pair<uint32_t, uint32_t>> hits;
+  std::vector<uint8_t> states;  // of the spans of the trace at hand
+  std::string key;              // scratch
 };
 
 struct GraphSnapshot::Impl {

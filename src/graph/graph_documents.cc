@@ -105,9 +105,9 @@ void GraphBook::take_dirty(const discovery::DocumentSink& sink) {
   for (const uint32_t place : book.dirty) {
     Cell& cell = book.cells[place];
     if (!cell.dirty) continue;  // it moved
-    cell.dirty = false;
+    cell.dirty = 0;
     const std::string identity = identity_of(book.view(cell.key));
-    if (cell.count == 0) {
+    if (cell.count() == 0) {
       sink(key_of(identity), std::nullopt);
       book.erase_cell(place);
       erased = true;
@@ -115,7 +115,7 @@ void GraphBook::take_dirty(const discovery::DocumentSink& sink) {
     }
     document.assign(1, static_cast<char>(kVersion));
     discovery::put_bytes(document, identity);
-    discovery::put_varint(document, cell.count);
+    discovery::put_varint(document, cell.count());
     discovery::put_varint(document, cell.errors);
     discovery::put_uint128(document, cell.duration_ns);
     discovery::put_varint(document, cell.first_seen);
@@ -181,20 +181,21 @@ base::Result<void> GraphBook::load(std::string_view key, std::string_view value)
   if (key != key_of(identity))
     return std::unexpected(corrupt(key, "counts something else than its key says"));
   Cell cell;
-  cell.count = in.varint();
-  cell.errors = in.varint();
+  const uint64_t count = in.varint();
+  const uint64_t errors = in.varint();
+  cell.errors = std::min(errors, count);
   cell.duration_ns = in.uint128();
   cell.first_seen = in.varint();
   cell.last_seen = in.varint();
   cell.durations.decode(in);
-  if (!in.ok() || !in.at_end() || cell.count == 0 || cell.durations.total() != cell.count ||
-      cell.errors > cell.count || cell.first_seen > cell.last_seen)
+  if (!in.ok() || !in.at_end() || count == 0 || cell.count() != count || errors > count ||
+      cell.first_seen > cell.last_seen)
     return std::unexpected(corrupt(key, "the counts do not read back"));
 
   const size_t before = book.cell_ids.size();
   const uint32_t place = book.cell_of(what, true);
   if (place == kNone) {
-    book.not_counted += cell.count;
+    book.not_counted += count;
     book.not_counted_dirty = true;
     return {};
   }

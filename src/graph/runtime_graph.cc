@@ -39,7 +39,7 @@ class Sums {
   }
   void add(uint32_t place, const Cell& cell) {
     Sum& sum = sums_[place];
-    sum.count += cell.count;
+    sum.count += cell.count();
     sum.errors += cell.errors;
     sum.duration_ns += cell.duration_ns;
     sum.first_seen = std::min(sum.first_seen, cell.first_seen);
@@ -240,15 +240,14 @@ GraphSnapshot::GraphSnapshot(const GraphBook& book) {
   copy->versions = now.versions;
   copy->cells.reserve(now.cell_ids.size());
   for (const Cell& cell : now.cells) {
-    if (cell.count == 0) continue;
-    copy->cells.push_back(Cell{.key = cell.key,
-                               .used = true,
-                               .count = cell.count,
-                               .errors = cell.errors,
-                               .duration_ns = cell.duration_ns,
-                               .first_seen = cell.first_seen,
-                               .last_seen = cell.last_seen,
-                               .durations = cell.durations.copy()});
+    if (cell.count() == 0) continue;
+    Cell& same = copy->cells.emplace_back();
+    same.duration_ns = cell.duration_ns;
+    same.errors = cell.errors;
+    same.first_seen = cell.first_seen;
+    same.last_seen = cell.last_seen;
+    same.durations = cell.durations.copy();
+    same.key = cell.key;
   }
   impl_ = std::move(copy);
 }
