@@ -82,6 +82,7 @@ class FactsTable {
     std::string environment, service, operation;
     std::string method, route;  // only while route_from_path
     std::string database_system;
+    std::string test_name;  // as of SpanNames
   };
   const Source& source(FactsId id) const { return sources_[id]; }
 

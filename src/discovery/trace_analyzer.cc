@@ -36,6 +36,11 @@ struct KnownFlow {
   NodeList nodes;  // as of FlowMatch
 };
 
+std::string_view test_name_at(const FactsTable::Source& entry) {
+  if (!entry.test_name.empty()) return entry.test_name;
+  return entry.operation == "testmesh.execution" ? std::string_view() : test_name_of(entry.operation);
+}
+
 size_t bytes_of(const std::vector<model::PathNode>& nodes) {
   size_t bytes = nodes.size() * sizeof(model::PathNode);
   for (const model::PathNode& node : nodes) bytes += node.identifier.size() + node.service.size();
@@ -46,18 +51,20 @@ size_t bytes_of(const std::vector<model::PathNode>& nodes) {
 
 struct TraceAnalyzer::Impl {
   Impl(NameTries& tries_in, FlowCatalog& catalog_in)
-      : tries(tries_in), catalog(catalog_in), builder(facts, tries_in, catalog_in) {}
+      : tries(tries_in), catalog(catalog_in), builder(facts, tries_in, catalog_in), reader(catalog_in) {}
 
   NameTries& tries;
   FlowCatalog& catalog;
   FactsTable facts;
   SpanTree tree;
   PathBuilder builder;
+  FlowCatalog::Reader reader;
   std::unordered_map<FlowKey, KnownFlow, FlowKeyHash> flows;
   size_t node_bytes = 0;  // of the lists in `flows`
   TraceAnalysis result;
   std::unordered_map<const FlowIdentity*, size_t> match_of;  // of a test trace, to count it once in each flow
   size_t matches = 0;                                        // of `result.flows`, whose rooms are reused
+  std::string_view test_name;                                // of the trace being analysed
 
   NodeId endpoint_of(FactsId id);
   const KnownFlow& flow_of_path(const Facts& entry, const FactsTable::Source& source);
@@ -119,6 +126,7 @@ void TraceAnalyzer::Impl::add_match(std::span<const SpanInput> spans, uint32_t b
     match->error = error;
     match->visits.clear();
     match->retries.clear();
+    match->test_name = test_name;
   }
   builder.add_visits(*match, flow->nodes.size());
 }
@@ -216,7 +224,16 @@ size_t TraceAnalyzer::memory_bytes() const {
          impl.flows.size() * (sizeof(FlowKey) + sizeof(KnownFlow) + 32);
 }
 
+void TraceAnalyzer::settle() {
+  if (!impl_->reader.behind()) return;
+  impl_->forget_flows();
+  impl_->match_of.clear();
+  for (FlowMatch& match : impl_->result.flows) match.flow = nullptr;
+  impl_->reader.catch_up(nullptr);
+}
+
 const TraceAnalysis& TraceAnalyzer::analyze(std::span<const SpanInput> spans, const UrlOf& url_of) {
+  settle();
   Impl& impl = *impl_;
   SpanTree& tree = impl.tree;
   TraceAnalysis& result = impl.result;
@@ -240,6 +257,7 @@ const TraceAnalysis& TraceAnalyzer::analyze(std::span<const SpanInput> spans, co
     result.test = impl.facts[spans[result.root].facts].is_test;
     result.partial = impl.partial(spans);
     result.all_parents_resolve = !tree.entry_has_parent_id() && tree.orphans() == 0 && tree.cycles_cut() == 0;
+    impl.test_name = result.test ? test_name_at(impl.facts.source(spans[result.root].facts)) : "";
     if (result.test) {
       impl.add_test_matches(spans, url_of);
     } else {

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -74,6 +75,10 @@ struct FlowMatch {
   bool error = false;             // any span of the trace (for tests: of the part) has status error
   std::vector<Visit> visits;      // in no particular order
   std::vector<uint32_t> retries;  // per path node
+  // Of a test trace: which test made it. `testmesh.flow.name` of the trace's
+  // entry, else the entry's templated name unless that is the generic
+  // `testmesh.execution`; at most kMaxTestNameBytes (names.h); empty: unnamed.
+  std::string test_name = {};
 };
 
 struct OrderedSpan {
@@ -119,6 +124,10 @@ class TraceAnalyzer {
   // next call.
   using UrlOf = std::function<std::string_view(uint32_t)>;
   const TraceAnalysis& analyze(std::span<const SpanInput> spans, const UrlOf& url_of);
+
+  // Forgets the flows that gave way, and the result of the last analyze().
+  // analyze() does so too; call it where nothing is analysed for a while.
+  void settle();
 
   size_t memory_bytes() const;
 
