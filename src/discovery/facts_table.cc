@@ -99,7 +99,8 @@ FactsId FactsTable::intern(const SpanDescription& description, const NameTries& 
                             names.is_test << 3 | names.is_resend << 4);
   for (const std::string_view part :
        {service, description.environment, std::string_view(names.endpoint), std::string_view(names.database),
-        std::string_view(names.topic), std::string_view(names.peer), std::string_view(names.operation)})
+        std::string_view(names.topic), std::string_view(names.peer), std::string_view(names.operation),
+        std::string_view(names.test_name)})
     append_part(key_, part);
   if (const auto known = ids_.find(key_); known != ids_.end()) return known->second;
 
@@ -145,7 +146,7 @@ FactsId FactsTable::intern(const SpanDescription& description, const NameTries& 
   facts_.push_back(facts);
   sources_.push_back({std::string(description.environment), std::string(service), names.operation,
                       names.route_from_path ? names.method : std::string(),
-                      names.route_from_path ? names.route : std::string()});
+                      names.route_from_path ? names.route : std::string(), names.test_name});
   return id;
 }
 

@@ -80,6 +80,7 @@ class FactsTable {
   struct Source {
     std::string environment, service, operation;
     std::string method, route;  // only while route_from_path
+    std::string test_name;      // as of SpanNames
   };
   const Source& source(FactsId id) const { return sources_[id]; }
 

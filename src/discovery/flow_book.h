@@ -112,7 +112,7 @@ struct FlowSummary {
   bool drifted = false;
   base::UnixNanos first_seen = 0, last_seen = 0;
   std::optional<base::UnixNanos> last_tested;  // start of the latest test trace
-  std::vector<std::string> tests = {};         // names of the tests that exercise it, sorted; the first few
+  std::vector<std::string> tests = {};         // that exercise it, sorted; the latest 10
 };
 
 struct FlowPage {

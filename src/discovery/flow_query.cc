@@ -121,6 +121,9 @@ void complete(FlowSummary& summary, const Merged& merged) {
   const NodeList shown = shown_nodes(merged);
   summary.nodes = shown ? *shown : summary.flow->nodes;
   summary.p95_duration_ms = milliseconds(percentile_ns(merged, 95));
+  TestNames tests;
+  for (const Part& part : merged.parts) tests.merge(part.entry->stats.tests);
+  for (const TestNames::Test& test : tests.items()) summary.tests.push_back(test.name);
 }
 
 // name_of(a) <=> name_of(b) without building them where one look settles it.

@@ -179,6 +179,17 @@ std::string endpoint_name(std::string_view method, std::string_view route) {
   return name;
 }
 
+bool is_test_name(std::string_view span_name) {
+  return span_name.starts_with("testmesh.") || span_name.starts_with("execution.");
+}
+
+std::string_view test_name_of(std::string_view text) {
+  if (text.size() <= kMaxTestNameBytes) return text;
+  size_t size = kMaxTestNameBytes;
+  while (size > 0 && (static_cast<uint8_t>(text[size]) & 0xc0) == 0x80) --size;  // inside a character
+  return text.substr(0, size);
+}
+
 bool names_route(std::string_view span_name) { return !route_in_name(span_name).empty(); }
 
 std::string template_span_name(std::string_view name) {
@@ -207,8 +218,8 @@ std::string template_span_name(std::string_view name) {
 SpanNames names_of(const SpanDescription& span) {
   SpanNames names;
   names.operation = template_span_name(span.name);
-  names.is_test = span.name.starts_with("testmesh.") || span.name.starts_with("execution.") ||
-                  any_of(span, kExecutionSlots);
+  names.is_test = is_test_name(span.name) || any_of(span, kExecutionSlots);
+  if (names.is_test) names.test_name = test_name_of(first_of(span, kTestNameSlots));
   names.is_resend = is_positive(first_of(span, kResendSlots));
   const std::string_view operation = first_of(span, kMessagingOperationSlots);
   switch (span.kind) {

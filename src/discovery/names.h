@@ -14,6 +14,8 @@
 
 namespace testmesh::discovery {
 
+inline constexpr size_t kMaxTestNameBytes = 200;
+
 struct SpanNames {
   // SERVER and INTERNAL: the api_endpoint, should the span add one. HTTP
   // before RPC; "" : none.
@@ -37,6 +39,7 @@ struct SpanNames {
 
   std::string operation;   // the span name, templated
   bool is_test = false;    // 2.7
+  std::string test_name;   // of a test span: `testmesh.flow.name`, at most kMaxTestNameBytes; "" : none
   bool is_resend = false;  // http.request.resend_count above 0
 
   friend bool operator==(const SpanNames&, const SpanNames&) = default;
@@ -57,6 +60,12 @@ std::string template_path(std::string_view path);
 // Whether an HTTP span of this name has its route from it, should no attribute
 // say one: `GET /items/{id}`.
 bool names_route(std::string_view span_name);
+
+// Whether a span of this name is a test span, whatever its attributes (2.7).
+bool is_test_name(std::string_view span_name);
+
+// The name of a test, cut to kMaxTestNameBytes between characters.
+std::string_view test_name_of(std::string_view text);
 
 // Word by word; `HTTP GET` -> `GET`.
 std::string template_span_name(std::string_view name);

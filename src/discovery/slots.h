@@ -27,6 +27,7 @@ inline constexpr Slot kPeerServiceSlots[] = {Slot::kServicePeerName, Slot::kPeer
 inline constexpr Slot kServerAddressSlots[] = {Slot::kServerAddress, Slot::kNetPeerName};
 inline constexpr Slot kResendSlots[] = {Slot::kHttpRequestResendCount};
 inline constexpr Slot kExecutionSlots[] = {Slot::kTestmeshExecutionId};
+inline constexpr Slot kTestNameSlots[] = {Slot::kTestmeshFlowName};
 
 // "Database or messaging attributes" (2.2): any of these.
 inline constexpr Slot kDatabaseSlots[] = {Slot::kDbSystemName, Slot::kDbSystem, Slot::kDbNamespace,

@@ -43,6 +43,7 @@ constexpr KeyOfSlot kKeys[] = {
     {"server.address", Slot::kServerAddress},
     {"service.peer.name", Slot::kServicePeerName},
     {"testmesh.execution.id", Slot::kTestmeshExecutionId},
+    {"testmesh.flow.name", Slot::kTestmeshFlowName},
     {"url.full", Slot::kUrlFull},
     {"url.path", Slot::kUrlPath},
 };
@@ -83,7 +84,9 @@ std::optional<Slot> slot_of(std::string_view attribute_key) {
 SlotSet relevant_slots(model::SpanKind kind, const SlotSet& present, std::string_view name) {
   SlotSet relevant;
   read(kResendSlots, present, relevant);
-  read(kExecutionSlots, present, relevant);
+  // Ordinary spans may carry a test's name along; only test spans are told apart by it.
+  const bool is_test = read(kExecutionSlots, present, relevant) || is_test_name(name) || name.empty();
+  if (is_test) read(kTestNameSlots, present, relevant);
   switch (kind) {
     case model::SpanKind::kServer:
       read_endpoint(present, name, relevant);

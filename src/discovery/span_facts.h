@@ -42,8 +42,9 @@ enum class Slot : uint8_t {
   kNetPeerName,
   kHttpRequestResendCount,
   kTestmeshExecutionId,
+  kTestmeshFlowName,
 };
-inline constexpr size_t kSlotCount = static_cast<size_t>(Slot::kTestmeshExecutionId) + 1;
+inline constexpr size_t kSlotCount = static_cast<size_t>(Slot::kTestmeshFlowName) + 1;
 using SlotSet = std::bitset<kSlotCount>;
 
 std::optional<Slot> slot_of(std::string_view attribute_key);

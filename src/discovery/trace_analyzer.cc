@@ -36,6 +36,11 @@ struct KnownFlow {
   NodeList nodes;  // as of FlowMatch
 };
 
+std::string_view test_name_at(const FactsTable::Source& entry) {
+  if (!entry.test_name.empty()) return entry.test_name;
+  return entry.operation == "testmesh.execution" ? std::string_view() : test_name_of(entry.operation);
+}
+
 size_t bytes_of(const std::vector<model::PathNode>& nodes) {
   size_t bytes = nodes.size() * sizeof(model::PathNode);
   for (const model::PathNode& node : nodes) bytes += node.identifier.size() + node.service.size();
@@ -58,6 +63,7 @@ struct TraceAnalyzer::Impl {
   TraceAnalysis result;
   std::unordered_map<const FlowIdentity*, size_t> match_of;  // of a test trace, to count it once in each flow
   size_t matches = 0;                                        // of `result.flows`, whose rooms are reused
+  std::string_view test_name;                                // of the trace being analysed
 
   const KnownFlow& flow_of_path(const Facts& entry, const FactsTable::Source& source);
   void forget_flows() {
@@ -118,6 +124,7 @@ void TraceAnalyzer::Impl::add_match(std::span<const SpanInput> spans, uint32_t b
     match->error = error;
     match->visits.clear();
     match->retries.clear();
+    match->test_name = test_name;
   }
   builder.add_visits(*match, flow->nodes.size());
 }
@@ -214,6 +221,7 @@ const TraceAnalysis& TraceAnalyzer::analyze(std::span<const SpanInput> spans, co
     result.test = impl.facts[spans[result.root].facts].is_test;
     result.partial = impl.partial(spans);
     result.all_parents_resolve = !tree.entry_has_parent_id() && tree.orphans() == 0 && tree.cycles_cut() == 0;
+    impl.test_name = result.test ? test_name_at(impl.facts.source(spans[result.root].facts)) : "";
     if (result.test) {
       impl.add_test_matches(spans, url_of);
     } else {

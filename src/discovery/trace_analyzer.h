@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -58,6 +59,10 @@ struct FlowMatch {
   bool error = false;             // any span of the trace (for tests: of the part) has status error
   std::vector<Visit> visits;      // in no particular order
   std::vector<uint32_t> retries;  // per path node
+  // Of a test trace: which test made it. `testmesh.flow.name` of the trace's
+  // entry, else the entry's templated name unless that is the generic
+  // `testmesh.execution`; at most kMaxTestNameBytes (names.h); empty: unnamed.
+  std::string test_name = {};
 };
 
 struct OrderedSpan {
