@@ -2,6 +2,8 @@
 // a document refers to. Bounded in time and memory for any input.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
