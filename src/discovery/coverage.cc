@@ -58,9 +58,9 @@ std::string evidence(const FlowSummary& flow, uint64_t all_traces) {
     // A trace may be counted between the two figures.
     const double share =
         std::min(static_cast<double>(flow.occurrence_count) / static_cast<double>(all_traces), 1.0);
-    text += " (" + percent(share) + " of all), ";
+    text += " (" + percent(share) + " of all)";
   }
-  text += flow.error_rate > 0 ? percent(flow.error_rate) + " with an error, " : "none with an error, ";
+  text += ", " + (flow.error_rate > 0 ? percent(flow.error_rate) : "none") + " with an error, ";
   return text + duration(flow.avg_duration_ms) + " on average.";
 }
 
