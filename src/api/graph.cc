@@ -193,8 +193,9 @@ Answer show_graph_node(Context& context, const Call& call) {
 Answer put_graph_layer(Context& context, const Call& call) {
   TRY_ASSIGN(const graph::LayerName layer, writable_layer_of(call.path_values[kLayerPathValue]));
   TRY_ASSIGN(const std::string_view body, json_text_of(call, kMaxDocumentBytes));
-  const auto content = graph::parse_layer(body);
-  if (!content) return std::unexpected(of_document(content.error()));
+  auto content = graph::parse_layer(body);
+  if (!content) return std::unexpected(of_document(std::move(content).error()));
+  graph::normalise(*content);  // counted as it will be shown
   if (auto done = context.graph_layers.replace(call.workspace->id, layer, *content); !done)
     return std::unexpected(of_document(std::move(done).error()));
   return layer_reply(layer, *content, {});
@@ -202,10 +203,12 @@ Answer put_graph_layer(Context& context, const Call& call) {
 
 Answer import_into_graph(Context& context, const Call& call) {
   TRY_ASSIGN(const ImportRequest wanted, import_request_of(call));
-  const auto imported = graph::import_document(wanted.kind, wanted.service, wanted.content);
-  if (!imported) return std::unexpected(of_document(imported.error()));
-  if (auto done = context.graph_layers.replace_import(call.workspace->id, wanted.kind, *imported); !done)
-    return std::unexpected(of_document(std::move(done).error()));
+  auto imported = graph::import_document(wanted.kind, wanted.service, wanted.content);
+  if (!imported) return std::unexpected(of_document(std::move(imported).error()));
+  graph::normalise(imported->content);
+  auto contradictions = context.graph_layers.replace_import(call.workspace->id, wanted.kind, *imported);
+  if (!contradictions) return std::unexpected(of_document(std::move(contradictions).error()));
+  std::ranges::move(*contradictions, std::back_inserter(imported->warnings));
   return layer_reply(graph::layer_of(wanted.kind), imported->content, imported->warnings);
 }
 

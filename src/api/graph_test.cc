@@ -136,6 +136,7 @@ TEST_F(Graph, DeclaredAndNeverSeenHasNoFigures) {
        "type": "publishes", "properties": {"rate": 5}}]})"));
   ASSERT_EQ(answer.status, 200) << answer.response.body;
   EXPECT_EQ(answer.body["layer"], "code");
+  EXPECT_EQ(answer.body["nodes"], 3) << "the ends of edges are declared too";
   EXPECT_EQ(answer.body["edges"], 1);
   EXPECT_EQ(answer.body["warnings"], json::array());
   const json never = named(graph()["nodes"], "DELETE /carts/:id");

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "discovery/flow_stats.h"
+
 namespace testmesh::discovery {
 namespace {
 
@@ -74,7 +76,9 @@ uint64_t coverage_rank(const FlowSummary& flow) {
 std::string coverage_reason(const FlowSummary& flow, uint64_t all_traces, base::UnixNanos now) {
   if (!is_covered(flow)) return "No test runs it: " + evidence(flow, all_traces);
   std::string text = "Covered by ";
-  // Runs that do not say which test they are of are counted all the same.
+  // Runs that do not say which test they are of are counted all the same; of
+  // many names the last few are known.
+  if (flow.tests.size() >= TestNames::kMax) text += "at least ";
   text += flow.tests.empty() ? counted(flow.test_count, "test run", "test runs")
                              : counted(flow.tests.size(), "test", "tests");
   if (flow.last_tested) text += ", last run " + ago(*flow.last_tested, now);

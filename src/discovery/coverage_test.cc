@@ -85,6 +85,8 @@ TEST(CoverageReason, ACoveredFlowNamesItsTestsAndWhenTheyRan) {
   EXPECT_EQ(coverage_reason(covered, 100, kNow),
             "Covered by 2 tests, last run 3 days ago; 10 traces (10 % of all), none with an error, 5.0 ms on "
             "average.");
+  covered.tests.assign(10, "one of many");
+  EXPECT_THAT(coverage_reason(covered, 100, kNow), HasSubstr("Covered by at least 10 tests, "));
   covered.tests = {"checkout"};
   covered.last_tested = kNow - 90 * kMinute;
   EXPECT_THAT(coverage_reason(covered, 100, kNow), HasSubstr("Covered by 1 test, last run 1 hour ago; "));
