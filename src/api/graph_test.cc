@@ -196,7 +196,7 @@ TEST_F(Graph, AContradictionShowsBothValuesHighestLayerFirst) {
                    {"values",
                     {{{"layer", "runtime"}, {"value", "1.2"}}, {{"layer", "infra"}, {"value", "2.0"}}}}}}));
   EXPECT_EQ(graph("?seen=true")["conflicts"].size(), 1u);
-  EXPECT_EQ(graph("?declared=false")["conflicts"], json::array()) << "it goes with its node";
+  EXPECT_EQ(graph("?seen=false")["conflicts"], json::array()) << "it goes with its node";
 }
 
 TEST_F(Graph, ComesAsATextForToolsThatDraw) {
