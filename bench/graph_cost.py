@@ -16,8 +16,8 @@ import time
 import measure
 
 
-def one_run(binary, folder, graph, spans, seed):
-    server = measure.Server(binary, folder, "--graph", graph)
+def one_run(binary, folder, arguments, spans, seed):
+    server = measure.Server(binary, folder, *arguments)
     try:
         started = server.cpu_seconds()
         result = measure.run_json([measure.LOAD, "--endpoint", server.otlp_url, "--seconds", 600, "--output", "json",
@@ -46,6 +46,7 @@ def one_run(binary, folder, graph, spans, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", default=str(measure.ROOT / "build/release/testmesh"))
+    parser.add_argument("--against", help="a third: another build, which may know no --graph")
     parser.add_argument("--load", help="the load generator, if it is not the one in build/bench")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--spans", type=int, default=2_000_000, help="in each run")
@@ -53,13 +54,17 @@ def main():
     if arguments.load:
         measure.LOAD = pathlib.Path(arguments.load)
     base = pathlib.Path(tempfile.mkdtemp(prefix="testmesh-graph-cost-"))
-    runs = {"off": [], "on": []}
+    kinds = {"off": (arguments.binary, "--graph", "off"), "on": (arguments.binary, "--graph", "on")}
+    if arguments.against:
+        kinds["other"] = (arguments.against,)
+    runs = {kind: [] for kind in kinds}
     print(f"{'round':>5} {'graph':>6} {'spans/s':>12} {'cpu ns':>9} {'shards ns':>10} {'MB':>7}")
     try:
         for number in range(arguments.rounds):
             # Each is first every other time.
-            for graph in ("off", "on") if number % 2 == 0 else ("on", "off"):
-                run = one_run(arguments.binary, base / f"{number}-{graph}", graph, arguments.spans, number + 1)
+            for graph in list(kinds) if number % 2 == 0 else reversed(kinds):
+                binary, *flags = kinds[graph]
+                run = one_run(binary, base / f"{number}-{graph}", flags, arguments.spans, number + 1)
                 runs[graph].append(run)
                 print(f"{number:>5} {graph:>6} {run['spans_per_second']:>12,.0f} {run['cpu_ns_per_span']:>9.0f} "
                       f"{run['shards_ns_per_span']:>10.0f} {run['memory_mb']:>7.0f}", flush=True)
@@ -67,8 +72,9 @@ def main():
     finally:
         shutil.rmtree(base, ignore_errors=True)
     for name in ("spans_per_second", "cpu_ns_per_span", "shards_ns_per_span", "memory_mb"):
-        off, on = (statistics.median(run[name] for run in runs[graph]) for graph in ("off", "on"))
-        print(f"{name:20} off {off:12,.1f}   on {on:12,.1f}   {100 * (on / off - 1):+.1f} %")
+        median = {graph: statistics.median(run[name] for run in runs[graph]) for graph in runs}
+        print(f"{name:20}" + "".join(f"   {graph} {value:12,.1f} ({100 * (value / median['off'] - 1):+.1f} %)"
+                                     for graph, value in median.items()))
     return 0
 
 
