@@ -67,7 +67,10 @@ Answer list_flows(Context& context, const Call& call) {
   for (const auto& flow : page.flows) write_flow(json, flow);
   json.end_array();
   write_page_end(json, page.total, page.next_cursor);
-  json.field("partial_traces", page.partial_traces).end_object();
+  json.field("partial_traces", page.partial_traces)
+      .field("dropped_flows", page.dropped_flows)
+      .field("dropped_traces", page.dropped_traces)
+      .end_object();
   return reply;
 }
 

@@ -105,10 +105,12 @@ const std::string_view kOpenApiSchemas = R"JSON({
   "nodes": {"type": "array", "items": {"$ref": "#/components/schemas/FlowNode"}},
   "sample_trace_ids": {"type": "array", "items": {"type": "object", "required": ["trace_id", "why"], "properties": {
     "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "why": {"type": "string"}}}}}}]},
-"FlowList": {"type": "object", "required": ["flows", "total", "partial_traces"], "properties": {
+"FlowList": {"type": "object", "required": ["flows", "total", "partial_traces", "dropped_flows", "dropped_traces"], "properties": {
   "flows": {"type": "array", "items": {"$ref": "#/components/schemas/Flow"}},
   "total": {"type": "integer"}, "next_cursor": {"type": "string"},
-  "partial_traces": {"type": "integer", "description": "Traces of the workspace that miss a part and count in no flow."}}},
+  "partial_traces": {"type": "integer", "description": "Traces of the workspace that miss a part and count in no flow."},
+  "dropped_flows": {"type": "integer", "description": "Rare flows that gave way to new ones because the workspace has as many as it may."},
+  "dropped_traces": {"type": "integer", "description": "Traces that counted in them, and count in no flow now."}}},
 "FlowVariants": {"type": "object", "required": ["variants", "total"], "properties": {
   "variants": {"type": "array", "items": {"$ref": "#/components/schemas/Flow"}},
   "total": {"type": "integer"}, "next_cursor": {"type": "string"}}},

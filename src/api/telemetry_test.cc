@@ -168,6 +168,8 @@ TEST_F(Telemetry, TheListOfFlowsPassesEveryFilterOn) {
              "&environment=&min_occurrences=3&q=CART&limit=2&cursor=abc&other=1"));
   EXPECT_EQ(list.body["total"], 3);
   EXPECT_EQ(list.body["partial_traces"], 3);
+  EXPECT_EQ(list.body["dropped_flows"], 2);
+  EXPECT_EQ(list.body["dropped_traces"], 5);
   EXPECT_EQ(list.body["next_cursor"], "more");
   EXPECT_EQ(list.body["flows"].size(), 2u);
   const auto& query = store.flow_query;

@@ -54,9 +54,14 @@ Result<void> list(Program& program, const Options& options) {
                duration_text(number_at(flow, "p95_duration_ms")),
                fmt::format("{:.3f}", number_at(flow, "risk_score")), text_at(flow, "path_string")});
   table.print(program.terminal.out, program.terminal.width);
-  program.terminal.out << fmt::format("\n{} of {}; {}\n", page["flows"].size(),
+  std::string dropped;
+  if (number_at(page, "dropped_flows") > 0)
+    dropped = fmt::format("; {} with {} gave way to new ones",
+                          counted(number_at(page, "dropped_flows"), "rare flow"),
+                          counted(number_at(page, "dropped_traces"), "trace"));
+  program.terminal.out << fmt::format("\n{} of {}; {}{}\n", page["flows"].size(),
                                       counted(number_at(page, "total"), "flow"),
-                                      counted(number_at(page, "partial_traces"), "partial trace"));
+                                      counted(number_at(page, "partial_traces"), "partial trace"), dropped);
   return {};
 }
 

@@ -147,8 +147,8 @@ FactsId FactsTable::intern(const SpanDescription& description, const NameTries& 
   facts_.push_back(facts);
   sources_.push_back({std::string(description.environment), std::string(service), names.operation,
                       names.route_from_path ? names.method : std::string(),
-                      names.route_from_path ? names.route : std::string(), names.test_name,
-                      names.database_system});
+                      names.route_from_path ? names.route : std::string(), names.database_system,
+                      names.test_name});
   return id;
 }
 

@@ -9,10 +9,13 @@ namespace testmesh::discovery {
 namespace {
 
 // 1: identity, statistics. 2: and the services of the latest trace's nodes.
-// 3: and the names of the tests.
+// 3: and the names of the tests, and when the flow was met.
 constexpr uint8_t kFlowVersion = 3;
 constexpr std::string_view kFlowPrefix = "flow/";
 constexpr std::string_view kHistoryPrefix = "hist/";
+constexpr uint8_t kDroppedVersion = 1;
+constexpr std::string_view kDroppedKey = "dropped";
+constexpr uint64_t kFoldAgain = UINT64_MAX;
 
 std::string hex_of(const model::FlowId& id) { return base::to_hex(id.bytes); }
 
@@ -32,6 +35,15 @@ base::Error corrupt(std::string_view key, std::string_view what) {
 base::Error written_later(std::string_view key, uint8_t version, uint8_t known) {
   return corrupt(key, "has version " + std::to_string(version) + ", this program reads up to version " +
                           std::to_string(known) + "; start a newer testmesh on this data");
+}
+
+// Rarely a write: books share the flow.
+void see(const FlowIdentity& flow, base::UnixNanos start) {
+  const auto seconds = static_cast<uint32_t>(std::min<uint64_t>(start / 1'000'000'000, UINT32_MAX));
+  uint32_t known = flow.last_seen.load(std::memory_order_relaxed);
+  while (known < seconds &&
+         !flow.last_seen.compare_exchange_weak(known, seconds, std::memory_order_relaxed)) {
+  }
 }
 
 // Where the services of `shown` differ from the flow's own: count, then
@@ -81,7 +93,11 @@ std::optional<NodeList> shown_as(const FlowEntry& entry, const Resolved& resolve
 
 FlowEntry& FlowBook::Impl::entry(const FlowIdentity* flow) {
   std::unique_ptr<FlowEntry>& place = entries[flow];
-  if (!place) place = std::make_unique<FlowEntry>(flow);
+  if (!place) {
+    place = std::make_unique<FlowEntry>(flow);
+    place->born = drops;
+    if (catalog.resolve(flow).flow != flow) folded = kFoldAgain;
+  }
   return *place;
 }
 
@@ -101,23 +117,39 @@ FlowBook::~FlowBook() = default;
 
 void FlowBook::add(const model::TraceId& trace, TraceClass trace_class, const FlowMatch& match) {
   CHECK(match.flow != nullptr);
-  FlowEntry& entry = impl_->entry(match.flow);
+  FlowEntry* known = impl_->find(match.flow);
+  if (known == nullptr) impl_->settle();
+  if (match.flow->given_way.load(std::memory_order_acquire)) {  // since the trace was looked at
+    ++impl_->dropped_of(trace_class);
+    return;
+  }
+  FlowEntry& entry = known ? *known : impl_->entry(match.flow);
   entry.stats.add(trace, trace_class, match, impl_->calls);
   if (trace_class != TraceClass::kTest) entry.history.add(match.start, match.duration_ns, match.error);
-  if (trace_class == TraceClass::kWhole) match.flow->whole_traces.fetch_add(1, std::memory_order_relaxed);
+  if (trace_class == TraceClass::kWhole) {
+    match.flow->whole_traces.fetch_add(1, std::memory_order_relaxed);
+    see(*match.flow, match.start);
+  }
   impl_->mark(entry);
 }
 
-void FlowBook::remove(const model::TraceId& trace, TraceClass trace_class, const FlowMatch& match) {
+void FlowBook::remove(const model::TraceId& trace, TraceClass trace_class, const FlowMatch& match,
+                      uint64_t born) {
   CHECK(match.flow != nullptr);
-  FlowEntry* entry = impl_->find(match.flow);
+  impl_->settle();
+  FlowEntry* entry = born == kGaveWay ? nullptr : impl_->find(match.flow);
   Resolved resolved;
-  if (entry == nullptr || entry->stats.count_of(trace_class) == 0) {
+  if (born != kGaveWay && (entry == nullptr || entry->stats.count_of(trace_class) == 0)) {
     resolved = impl_->catalog.resolve(match.flow);
     entry = impl_->find(resolved.flow);
   }
-  if (entry == nullptr || entry->stats.count_of(trace_class) == 0) {
-    ++impl_->mismatches;
+  if (entry == nullptr || entry->stats.count_of(trace_class) == 0 || born < entry->born) {
+    // It counted in a flow that gave way.
+    if (uint64_t& dropped = impl_->dropped_of(trace_class); dropped > 0) {
+      --dropped;
+    } else {
+      ++impl_->mismatches;
+    }
     return;
   }
   bool held = entry->stats.remove(trace, trace_class, match, resolved.node_map, impl_->calls);
@@ -129,34 +161,100 @@ void FlowBook::remove(const model::TraceId& trace, TraceClass trace_class, const
   impl_->mark(*entry);
 }
 
+uint64_t FlowBook::born(const FlowIdentity* flow) {
+  if (const FlowEntry* const known = impl_->find(flow)) return known->born;
+  impl_->settle();
+  // Before its path can come again.
+  if (flow->given_way.load(std::memory_order_acquire)) return impl_->drops == 0 ? 0 : impl_->drops - 1;
+  FlowEntry& entry = impl_->entry(flow);
+  impl_->mark(entry);
+  return entry.born;
+}
+
+bool FlowBook::settle() { return impl_->settle(); }
+
+const DroppedCounts& FlowBook::dropped() const { return impl_->dropped; }
+
+bool FlowBook::Impl::settle() {
+  if (!reader.behind()) return false;
+  ++drops;
+  drops_changed = true;
+  reader.catch_up([&](const FlowIdentity* flow) {
+    FlowEntry* const entry = find(flow);
+    if (entry == nullptr) return;
+    const Resolved resolved = catalog.resolve(flow);
+    if (!resolved.flow->given_way.load(std::memory_order_acquire)) {
+      fold(*entry, resolved);  // only its name went
+    } else {
+      dropped.traces += entry->stats.traces();
+      dropped.tests += entry->stats.test;
+      if (FlowCatalog::claim(resolved.flow)) ++dropped.flows;
+    }
+    discard(*entry);
+  });
+  erase_discarded();
+  return true;
+}
+
+void FlowBook::Impl::discard(FlowEntry& entry) {
+  if (entry.stored) {
+    gone_keys.push_back(flow_key(entry.flow->id));
+    entry.history.for_each(
+        [&](uint32_t hour, const HourSeries&) { gone_keys.push_back(hour_key(entry.flow->id, hour)); });
+  }
+  entry.dirty = false;
+  discarded.push_back(entry.flow);
+}
+
+void FlowBook::Impl::erase_discarded() {
+  if (discarded.empty()) return;
+  std::erase_if(dirty, [](const FlowEntry* entry) { return !entry->dirty; });
+  for (const FlowIdentity* const flow : discarded) entries.erase(flow);
+  discarded.clear();
+}
+
+void FlowBook::Impl::fold(FlowEntry& from, const Resolved& resolved) {
+  FlowEntry& to = entry(resolved.flow);
+  to.born = std::min(to.born, from.born);
+  if (from.stats.is_later_than(to.stats))
+    if (auto shown = shown_as(from, resolved)) to.stats.shown = *std::move(shown);
+  to.stats.merge(from.stats, resolved.node_map);
+  to.history.merge(from.history);
+  mark(to);
+  // Up before down: nobody sees the flow without its traces.
+  const auto whole = static_cast<int64_t>(from.stats.whole);
+  to.flow->whole_traces.fetch_add(whole, std::memory_order_relaxed);
+  if (const TracePoint* last = to.stats.latest.best()) see(*to.flow, last->value);
+  from.flow->whole_traces.fetch_sub(whole, std::memory_order_release);
+}
+
 void FlowBook::fold_aliases() {
+  impl_->settle();
+  const uint64_t version = impl_->catalog.alias_version();
+  if (impl_->folded == version) return;
+  impl_->folded = version;
   std::vector<std::pair<FlowEntry*, Resolved>> moves;
   for (const auto& [flow, entry] : impl_->entries) {
     Resolved resolved = impl_->catalog.resolve(flow);
     if (resolved.flow != flow) moves.emplace_back(entry.get(), std::move(resolved));
   }
   for (const auto& [from, resolved] : moves) {
-    FlowEntry& to = impl_->entry(resolved.flow);
-    if (from->stats.is_later_than(to.stats))
-      if (auto shown = shown_as(*from, resolved)) to.stats.shown = *std::move(shown);
-    to.stats.merge(from->stats, resolved.node_map);
-    to.history.merge(from->history);
-    impl_->mark(to);
-    // Up before down: nobody sees the flow without its traces.
-    const auto whole = static_cast<int64_t>(from->stats.whole);
-    to.flow->whole_traces.fetch_add(whole, std::memory_order_relaxed);
-    from->flow->whole_traces.fetch_sub(whole, std::memory_order_release);
-    impl_->gone_keys.push_back(flow_key(from->flow->id));
-    from->history.for_each([&](uint32_t hour, const HourSeries&) {
-      impl_->gone_keys.push_back(hour_key(from->flow->id, hour));
-    });
-    std::erase(impl_->dirty, from);
-    impl_->entries.erase(from->flow);
+    impl_->fold(*from, resolved);
+    impl_->discard(*from);
   }
+  impl_->erase_discarded();
 }
 
 void FlowBook::take_dirty(base::UnixNanos now, int64_t retention_days, const DocumentSink& sink) {
   impl_->now = now;
+  settle();
+  if (std::exchange(impl_->drops_changed, false)) {
+    std::string document(1, static_cast<char>(kDroppedVersion));
+    for (const uint64_t count :
+         {impl_->dropped.flows, impl_->dropped.traces, impl_->dropped.tests, impl_->drops})
+      put_varint(document, count);
+    sink(kDroppedKey, document);
+  }
   const auto now_hour = static_cast<uint32_t>(now / kHourNanos);
   fold_aliases();
   for (const std::string& key : impl_->gone_keys) sink(key, std::nullopt);
@@ -173,12 +271,13 @@ void FlowBook::take_dirty(base::UnixNanos now, int64_t retention_days, const Doc
   std::string document;
   for (FlowEntry* entry : impl_->dirty) {
     entry->dirty = false;
+    const bool stored = std::exchange(entry->stored, true);
     const model::FlowId id = entry->flow->id;
     entry->history.take_dirty(now_hour, [&](uint32_t hour, const std::string* value) {
       sink(hour_key(id, hour), value ? std::optional<std::string_view>(*value) : std::nullopt);
     });
     if (entry->stats.empty()) {
-      sink(flow_key(id), std::nullopt);
+      if (stored) sink(flow_key(id), std::nullopt);
       impl_->entries.erase(entry->flow);
       continue;
     }
@@ -188,15 +287,35 @@ void FlowBook::take_dirty(base::UnixNanos now, int64_t retention_days, const Doc
     entry->stats.encode(document);
     put_shown(document, *entry->flow, entry->stats.shown);
     entry->stats.tests.encode(document);
+    put_varint(document, entry->born);
     sink(flow_key(id), document);
   }
   impl_->dirty.clear();
 }
 
+base::Result<void> FlowBook::Impl::load_dropped(std::string_view value) {
+  ByteReaderView in(value);
+  const uint8_t version = in.byte();
+  if (in.ok() && version > kDroppedVersion)
+    return std::unexpected(written_later(kDroppedKey, version, kDroppedVersion));
+  DroppedCounts counts{.flows = in.varint(), .traces = in.varint(), .tests = in.varint()};
+  const uint64_t times = in.varint();
+  constexpr uint64_t kMost = 1ULL << 62;
+  if (!in.ok() || !in.at_end() || version == 0 ||
+      std::max({counts.flows, counts.traces, counts.tests, times}) > kMost)
+    return std::unexpected(corrupt(kDroppedKey, "the counts do not read back"));
+  dropped.flows += counts.flows;
+  dropped.traces += counts.traces;
+  dropped.tests += counts.tests;
+  drops = std::max(drops, times);
+  return {};
+}
+
 base::Result<void> FlowBook::load(FlowCatalog& catalog, std::string_view key, std::string_view value) {
+  if (key == kDroppedKey) return impl_->load_dropped(value);
   const bool is_flow = key.starts_with(kFlowPrefix);
   if (!is_flow && !key.starts_with(kHistoryPrefix)) {
-    return std::unexpected(corrupt(key, "expected a key under flow/ or hist/"));
+    return std::unexpected(corrupt(key, "expected dropped, or a key under flow/ or hist/"));
   }
   model::FlowId id;
   const std::string_view name = key.substr(kFlowPrefix.size());
@@ -237,12 +356,19 @@ base::Result<void> FlowBook::load(FlowCatalog& catalog, std::string_view key, st
   FlowStats stats(flow->nodes.size());
   stats.decode(in);
   if (version > 1) stats.shown = read_shown(in, *flow);
-  if (version > 2) stats.tests.decode(in);
+  uint64_t born = 0;
+  if (version > 2) {
+    stats.tests.decode(in);
+    born = in.varint();
+  }
   if (!in.ok() || !in.at_end()) return std::unexpected(corrupt(key, "the statistics do not read back"));
 
   const bool met = impl_->find(flow) != nullptr;
   FlowEntry& entry = impl_->entry(flow);
+  entry.born = met ? std::min(entry.born, born) : born;
+  entry.stored = true;
   entry.stats.merge(stats, {});
+  if (const TracePoint* last = entry.stats.latest.best()) see(*flow, last->value);
   if (met) impl_->mark(entry);
   flow->whole_traces.fetch_add(static_cast<int64_t>(stats.whole), std::memory_order_relaxed);
   if (const auto waiting = impl_->waiting.find(id); waiting != impl_->waiting.end()) {

@@ -4,6 +4,10 @@
 // Everything added can be taken away again (a late span moves its trace to
 // another flow), so every figure is built from counts per bucket or from the
 // few extreme values kept in order.
+//
+// Of a flow that gave way (FlowCatalog) a book keeps nothing but how many of its
+// traces there were: complete traces = those that count in flows + partial ones
+// + dropped ones (+ tests), always.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +33,13 @@ enum class TraceClass : uint8_t {
   kTest,     // counts in test_count only
 };
 
+// Of flows that gave way.
+struct DroppedCounts {
+  uint64_t flows = 0;   // each counted in one of the books it was in
+  uint64_t traces = 0;  // whole and partial ones
+  uint64_t tests = 0;
+};
+
 class FlowBook {
  public:
   explicit FlowBook(const FlowCatalog& catalog);
@@ -36,15 +47,27 @@ class FlowBook {
 
   void add(const model::TraceId&, TraceClass, const FlowMatch&);
   // Exactly what was added before; the match may name the flow as it was then
-  // or as it is now called.
-  void remove(const model::TraceId&, TraceClass, const FlowMatch&);
+  // or as it is now called. `born` tells which flow of that path it was: what
+  // born() said before add(). Of one that gave way it is taken from dropped().
+  static constexpr uint64_t kBornUnknown = UINT64_MAX;  // the flow there is, if any
+  static constexpr uint64_t kGaveWay = UINT64_MAX - 1;  // that path has no flow any more
+  void remove(const model::TraceId&, TraceClass, const FlowMatch&, uint64_t born = kBornUnknown);
+
+  // When the book met the flow, counted in times that flows gave way. A path
+  // that comes again after its flow gave way is met anew.
+  uint64_t born(const FlowIdentity*);
+
+  // Forgets the flows that gave way; true when there were any. Answers about
+  // several books want this done to all of them at one moment.
+  bool settle();
+  const DroppedCounts& dropped() const;
 
   // Moves what aliases hold into the flows they have become. Call it after
   // FlowCatalog made aliases and before the next remove(); take_dirty does it
   // too.
   void fold_aliases();
 
-  // Documents changed since the last call, keys "flow/<id>" and
+  // Documents changed since the last call, keys "dropped", "flow/<id>" and
   // "hist/<id>/<start of the hour in seconds, 11 digits>"; `now` decides which
   // minutes (24 h back from the flow's newest) and hours (`retention_days`
   // after they last changed; 0: all) are still worth keeping. Call it before
@@ -111,8 +134,9 @@ struct FlowSummary {
   RiskFactors risk_factors;
   bool drifted = false;
   base::UnixNanos first_seen = 0, last_seen = 0;
-  std::optional<base::UnixNanos> last_tested;  // start of the latest test trace
-  std::vector<std::string> tests = {};         // that exercise it, sorted; the latest 10
+  std::optional<base::UnixNanos> last_tested;     // start of the latest test trace
+  std::shared_ptr<const FlowIdentity> keep = {};  // `flow` is valid as long as this
+  std::vector<std::string> tests = {};            // that exercise it, sorted; the latest 10
 };
 
 struct FlowPage {
@@ -121,6 +145,8 @@ struct FlowPage {
   uint64_t uncovered = 0;       // those of them that no test exercises
   uint64_t all_traces = 0;      // occurrences of all flows, matching or not
   uint64_t partial_traces = 0;  // of the workspace
+  uint64_t dropped_flows = 0;   // that gave way to others, and
+  uint64_t dropped_traces = 0;  // the traces that counted in them
   std::optional<std::string> next_cursor;
 };
 
@@ -166,6 +192,7 @@ std::optional<FlowHistogram> flow_histogram(Books, const FlowCatalog&, const mod
 // Sum over all flows, for conservation checks and metrics.
 struct BookTotals {
   uint64_t flows = 0, occurrences = 0, partial = 0, test = 0;
+  DroppedCounts dropped = {};
 };
 BookTotals book_totals(Books, const FlowCatalog&);
 

@@ -3,8 +3,11 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <deque>
+#include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -128,30 +131,42 @@ std::vector<model::PathNode> survivor_nodes(const Resolved& resolved,
 
 namespace {
 
-struct Entry {
-  FlowIdentity flow;
-  Entry* survivor = nullptr;       // the flow it became
-  std::vector<uint32_t> node_map;  // its nodes -> the survivor's
-  std::vector<Entry*> absorbed;    // the flows that became it, directly
+struct Entry : FlowIdentity, std::enable_shared_from_this<Entry> {
+  Entry* survivor = nullptr;         // the flow it became
+  std::vector<uint32_t> node_map;    // its nodes -> the survivor's
+  std::vector<Entry*> absorbed;      // the flows that became it, directly
+  bool existed = false;              // when it gave way
+  std::atomic<bool> claimed{false};  // counted as given way
+};
+
+// Whoever has an identity has it from a catalog.
+Entry* entry_of(const FlowIdentity* flow) { return static_cast<Entry*>(const_cast<FlowIdentity*>(flow)); }
+
+struct GivenWay {
+  uint64_t epoch = 0;
+  std::shared_ptr<Entry> entry;
 };
 
 }  // namespace
 
 struct FlowCatalog::Impl {
   mutable std::shared_mutex mutex;
-  std::unordered_map<model::FlowId, std::unique_ptr<Entry>> entries;
+  size_t max_flows = 0;
+  std::unordered_map<model::FlowId, std::shared_ptr<Entry>> entries;
+  size_t alias_count = 0;        // of them
   std::vector<Entry*> in_order;  // as interned: renaming must not depend on hashing
   std::vector<Entry*> dirty_aliases;
+  std::vector<model::FlowId> gone_aliases;  // their documents are to go
+  std::atomic<uint64_t> alias_version{0};
+
+  std::atomic<uint64_t> epoch{0};
+  std::deque<GivenWay> given_way;  // not forgotten by every reader, oldest first
+  std::vector<Reader*> readers;
+  FlowOverflow overflow;
 
   Entry* find(const model::FlowId& id) const {
     const auto found = entries.find(id);
     return found == entries.end() ? nullptr : found->second.get();
-  }
-
-  Entry* entry_of(const FlowIdentity* flow) const {
-    Entry* const entry = flow == nullptr ? nullptr : find(flow->id);
-    CHECK(entry == nullptr || &entry->flow == flow);
-    return entry;
   }
 
   Entry* intern(const model::Family& family, std::vector<model::PathNode> nodes, std::vector<TreeNode> tree) {
@@ -160,13 +175,13 @@ struct FlowCatalog::Impl {
     const model::Fingerprint fingerprint = fingerprint_of(path);
     const model::FlowId id = flow_id(family, fingerprint);
     if (Entry* const known = find(id)) return known;
-    auto entry = std::make_unique<Entry>();
-    entry->flow.id = id;
-    entry->flow.family = family;
-    entry->flow.nodes = std::move(nodes);
-    entry->flow.tree = std::move(tree);
-    entry->flow.path = std::move(path);
-    entry->flow.fingerprint = fingerprint;
+    auto entry = std::make_shared<Entry>();
+    entry->id = id;
+    entry->family = family;
+    entry->nodes = std::move(nodes);
+    entry->tree = std::move(tree);
+    entry->path = std::move(path);
+    entry->fingerprint = fingerprint;
     Entry* const raw = entry.get();
     entries.emplace(id, std::move(entry));
     in_order.push_back(raw);
@@ -179,8 +194,10 @@ struct FlowCatalog::Impl {
   }
 
   // Whether it could be recorded: a flow has one survivor, and never itself.
-  static bool link(Entry* from, Entry* to, std::vector<uint32_t> node_map) {
+  bool link(Entry* from, Entry* to, std::vector<uint32_t> node_map) {
     if (from->survivor != nullptr || last_survivor(to) == from) return false;
+    ++alias_count;
+    alias_version.fetch_add(1, std::memory_order_release);
     from->survivor = to;
     from->node_map = std::move(node_map);
     to->absorbed.push_back(from);
@@ -188,18 +205,186 @@ struct FlowCatalog::Impl {
   }
 
   static bool any_traces(const Entry* entry) {
-    if (entry->flow.whole_traces.load(std::memory_order_acquire) > 0) return true;
+    if (entry->whole_traces.load(std::memory_order_acquire) > 0) return true;
     return std::ranges::any_of(entry->absorbed, any_traces);
   }
+
+  // How rare it is: those that give way first are the least.
+  struct Rank {
+    int64_t traces = 0;
+    uint32_t last_seen = 0;
+    size_t order = 0;  // of coming
+    Entry* entry = nullptr;
+    bool operator<(const Rank& other) const {
+      return std::tie(traces, last_seen, order) < std::tie(other.traces, other.last_seen, other.order);
+    }
+  };
+  static void add_up(const Entry* entry, Rank& rank) {
+    rank.traces += entry->whole_traces.load(std::memory_order_relaxed);
+    rank.last_seen = std::max(rank.last_seen, entry->last_seen.load(std::memory_order_relaxed));
+    for (const Entry* const absorbed : entry->absorbed) add_up(absorbed, rank);
+  }
+
+  size_t flow_count() const { return entries.size() - alias_count; }
+  void make_room();
+  void make_room_for_aliases();
+  void give_way(Entry* entry);
+  void finish_epoch();
+  void note_overflow(std::span<const Rank> gone);
 };
 
-FlowCatalog::FlowCatalog() : impl_(std::make_unique<Impl>()) {}
-FlowCatalog::~FlowCatalog() = default;
+// It and what became it. Readers are told aliases first.
+void FlowCatalog::Impl::give_way(Entry* entry) {
+  const bool existed = any_traces(entry);
+  std::vector<Entry*> all{entry};
+  for (size_t i = 0; i < all.size(); ++i)
+    all.insert(all.end(), all[i]->absorbed.begin(), all[i]->absorbed.end());
+  if (entry->survivor != nullptr) std::erase(entry->survivor->absorbed, entry);
+  for (auto gone = all.rbegin(); gone != all.rend(); ++gone) {
+    const auto place = entries.find((*gone)->id);
+    if ((*gone)->survivor != nullptr) {
+      --alias_count;
+      gone_aliases.push_back((*gone)->id);
+    }
+    (*gone)->existed = *gone == entry && entry->survivor == nullptr && existed;
+    (*gone)->given_way.store(true, std::memory_order_release);
+    given_way.push_back({epoch.load(std::memory_order_relaxed) + 1, std::move(place->second)});
+    entries.erase(place);
+  }
+}
+
+void FlowCatalog::Impl::finish_epoch() {
+  const auto gone = [](const Entry* entry) { return entry->given_way.load(std::memory_order_relaxed); };
+  std::erase_if(in_order, gone);
+  std::erase_if(dirty_aliases, gone);
+  epoch.fetch_add(1, std::memory_order_release);
+}
+
+void FlowCatalog::Impl::make_room() {
+  const size_t count = flow_count();
+  if (max_flows == 0 || count <= max_flows) return;
+  const size_t wanted = count - max_flows + max_flows / 20;
+  const size_t old = count - std::max<size_t>(1, count / 4);  // the others are new: they get their chance
+  std::vector<Rank> ranks;
+  ranks.reserve(old);
+  for (size_t i = 0; i < in_order.size() && ranks.size() < old; ++i) {
+    if (in_order[i]->survivor != nullptr) continue;
+    Rank& rank = ranks.emplace_back();
+    rank.order = i;
+    rank.entry = in_order[i];
+    add_up(in_order[i], rank);
+  }
+  const size_t gone = std::min(wanted, ranks.size());
+  std::nth_element(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(gone - 1), ranks.end());
+  note_overflow({ranks.data(), gone});
+  for (size_t i = 0; i < gone; ++i) give_way(ranks[i].entry);
+  finish_epoch();
+}
+
+// The oldest names go, once their traces are the survivor's.
+void FlowCatalog::Impl::make_room_for_aliases() {
+  if (max_flows == 0 || alias_count <= max_flows) return;
+  size_t wanted = alias_count - max_flows + max_flows / 20;
+  for (Entry* const entry : in_order) {
+    if (wanted == 0) break;
+    if (entry->survivor == nullptr || !entry->absorbed.empty()) continue;
+    if (entry->whole_traces.load(std::memory_order_relaxed) != 0) continue;
+    give_way(entry);
+    --wanted;
+  }
+  finish_epoch();
+}
+
+void FlowCatalog::Impl::note_overflow(std::span<const Rank> gone) {
+  std::map<std::pair<std::string_view, std::string_view>, std::pair<uint64_t, const Entry*>> families;
+  std::map<std::string_view, uint64_t> services;
+  for (const Rank& rank : gone) {
+    const model::Family& family = rank.entry->family;
+    auto& [count, entry] = families[{family.entry_service, family.entry_operation}];
+    ++count;
+    entry = rank.entry;
+    ++services[family.entry_service];
+    overflow.flows += rank.traces > 0 ? 1 : 0;
+  }
+  const auto most = std::ranges::max_element(families, {}, [](const auto& one) { return one.second.first; });
+  const auto service = std::ranges::max_element(services, {}, [](const auto& one) { return one.second; });
+  overflow.batch = gone.size();
+  overflow.of_family = most->second.first;
+  overflow.of_service = service->second;
+  overflow.family = most->second.second->family;
+  // Where every trace has an operation of its own, what they share is the service.
+  if (overflow.of_family * 2 < overflow.of_service) {
+    overflow.family = {
+        .environment = {}, .entry_service = std::string(service->first), .entry_operation = {}};
+    overflow.of_family = 0;
+  }
+}
+
+FlowCatalog::FlowCatalog(size_t max_flows) : impl_(std::make_unique<Impl>()) { impl_->max_flows = max_flows; }
+FlowCatalog::~FlowCatalog() { CHECK(impl_->readers.empty()); }
+
+uint64_t FlowCatalog::epoch() const { return impl_->epoch.load(std::memory_order_acquire); }
+uint64_t FlowCatalog::alias_version() const { return impl_->alias_version.load(std::memory_order_acquire); }
+size_t FlowCatalog::max_flows() const { return impl_->max_flows; }
+
+std::shared_ptr<const FlowIdentity> FlowCatalog::share(const FlowIdentity* flow) {
+  return entry_of(flow)->shared_from_this();
+}
+
+bool FlowCatalog::claim(const FlowIdentity* flow) {
+  Entry* const entry = entry_of(flow);
+  return entry->existed && !entry->claimed.exchange(true);
+}
+
+FlowOverflow FlowCatalog::take_overflow() {
+  const std::unique_lock lock(impl_->mutex);
+  FlowOverflow taken = impl_->overflow;
+  impl_->overflow.flows = 0;
+  return taken;
+}
+
+FlowCatalog::Reader::Reader(const FlowCatalog& catalog) : catalog_(catalog) {
+  const std::unique_lock lock(catalog.impl_->mutex);
+  seen_ = catalog.impl_->epoch.load();
+  catalog.impl_->readers.push_back(this);
+}
+
+FlowCatalog::Reader::~Reader() {
+  const std::unique_lock lock(catalog_.impl_->mutex);
+  std::erase(catalog_.impl_->readers, this);
+}
+
+void FlowCatalog::Reader::catch_up(const std::function<void(const FlowIdentity*)>& forget) {
+  Impl& impl = *catalog_.impl_;
+  std::vector<std::shared_ptr<Entry>> gone;
+  uint64_t until;
+  {
+    const std::shared_lock lock(impl.mutex);
+    until = impl.epoch.load();
+    const auto first = std::ranges::upper_bound(impl.given_way, seen_, {}, &GivenWay::epoch);
+    if (forget)
+      for (auto next = first; next != impl.given_way.end(); ++next) gone.push_back(next->entry);
+  }
+  for (const auto& entry : gone) forget(entry.get());
+  std::vector<std::shared_ptr<Entry>> forgotten;  // freed behind the lock
+  {
+    const std::unique_lock lock(impl.mutex);
+    seen_ = until;
+    uint64_t all_seen = until;
+    for (const Reader* const reader : impl.readers) all_seen = std::min(all_seen, reader->seen_);
+    while (!impl.given_way.empty() && impl.given_way.front().epoch <= all_seen) {
+      forgotten.push_back(std::move(impl.given_way.front().entry));
+      impl.given_way.pop_front();
+    }
+  }
+}
 
 const FlowIdentity* FlowCatalog::intern(const model::Family& family, std::vector<model::PathNode> nodes,
                                         std::vector<TreeNode> tree) {
   const std::unique_lock lock(impl_->mutex);
-  return &impl_->intern(family, std::move(nodes), std::move(tree))->flow;
+  Entry* const entry = impl_->intern(family, std::move(nodes), std::move(tree));
+  if (entry == impl_->in_order.back()) impl_->make_room();  // it is new, so it stays
+  return entry;
 }
 
 std::string FlowCatalog::encode_identity(const FlowIdentity& flow) {
@@ -214,18 +399,25 @@ base::Result<const FlowIdentity*> FlowCatalog::intern_encoded(std::string_view d
   if (!flow || record.failed() || record.left() != 0)
     return std::unexpected(corrupt("a stored flow identity of " + std::to_string(document.size()) +
                                    " bytes does not read back"));
-  return intern(flow->family, std::move(flow->nodes), std::move(flow->tree));
+  // What was stored is taken up first; the next new flow makes room.
+  const std::unique_lock lock(impl_->mutex);
+  return impl_->intern(flow->family, std::move(flow->nodes), std::move(flow->tree));
 }
 
 const FlowIdentity* FlowCatalog::find(const model::FlowId& id) const {
   const std::shared_lock lock(impl_->mutex);
-  const Entry* const entry = impl_->find(id);
-  return entry == nullptr ? nullptr : &entry->flow;
+  return impl_->find(id);
+}
+
+std::shared_ptr<const FlowIdentity> FlowCatalog::survivor(const model::FlowId& id) const {
+  const std::shared_lock lock(impl_->mutex);
+  Entry* const entry = impl_->find(id);
+  return entry == nullptr ? nullptr : Impl::last_survivor(entry)->shared_from_this();
 }
 
 Resolved FlowCatalog::resolve(const FlowIdentity* flow) const {
   const std::shared_lock lock(impl_->mutex);
-  const Entry* entry = impl_->entry_of(flow);
+  const Entry* entry = entry_of(flow);
   Resolved resolved;
   if (entry == nullptr) return resolved;
   for (; entry->survivor != nullptr; entry = entry->survivor) {
@@ -234,29 +426,30 @@ Resolved FlowCatalog::resolve(const FlowIdentity* flow) const {
     } else {
       for (uint32_t& node : resolved.node_map) node = entry->node_map[node];
     }
-    resolved.flow = &entry->survivor->flow;
+    resolved.flow = entry->survivor;
   }
-  resolved.flow = &entry->flow;
+  resolved.flow = entry;
   return resolved;
 }
 
 bool FlowCatalog::exists(const FlowIdentity* flow) const {
   const std::shared_lock lock(impl_->mutex);
-  Entry* const entry = impl_->entry_of(flow);
-  return entry != nullptr && Impl::any_traces(Impl::last_survivor(entry));
+  // What one that gave way became may be gone already.
+  if (flow == nullptr || flow->given_way.load(std::memory_order_relaxed)) return false;
+  return Impl::any_traces(Impl::last_survivor(entry_of(flow)));
 }
 
 std::vector<const FlowIdentity*> FlowCatalog::aliases(const FlowIdentity* flow) const {
   const std::shared_lock lock(impl_->mutex);
   std::vector<const FlowIdentity*> found;
-  Entry* const entry = impl_->entry_of(flow);
+  const Entry* const entry = entry_of(flow);
   if (entry == nullptr) return found;
   std::vector<const Entry*> open{entry};
   while (!open.empty()) {
     const Entry* const next = open.back();
     open.pop_back();
     for (const Entry* const absorbed : next->absorbed) {
-      found.push_back(&absorbed->flow);
+      found.push_back(absorbed);
       open.push_back(absorbed);
     }
   }
@@ -276,7 +469,7 @@ void FlowCatalog::rename(std::string_view service,
   for (size_t i = 0, count = impl_->in_order.size(); i < count; ++i) {
     Entry* const entry = impl_->in_order[i];
     if (entry->survivor != nullptr) continue;
-    const FlowIdentity& old = entry->flow;
+    const FlowIdentity& old = *entry;
     std::vector<model::PathNode> renamed = old.nodes;
     bool changed = false;
     for (size_t n = 0; n < renamed.size(); ++n) {
@@ -292,26 +485,29 @@ void FlowCatalog::rename(std::string_view service,
       family.entry_operation = renamed[0].identifier;
     CanonicalTree canonical = canonical_tree(renamed, old.tree);
     Entry* const survivor = impl_->intern(family, std::move(canonical.nodes), std::move(canonical.tree));
-    if (Impl::link(entry, survivor, std::move(canonical.node_map))) impl_->dirty_aliases.push_back(entry);
+    if (impl_->link(entry, survivor, std::move(canonical.node_map))) impl_->dirty_aliases.push_back(entry);
   }
+  impl_->make_room_for_aliases();
 }
 
 void FlowCatalog::take_dirty(const DocumentSink& sink) {
-  std::vector<std::pair<std::string, std::string>> documents;
+  std::vector<std::pair<std::string, std::optional<std::string>>> documents;
   {
     const std::unique_lock lock(impl_->mutex);
+    for (const model::FlowId& id : std::exchange(impl_->gone_aliases, {}))
+      documents.emplace_back(std::string(kAliasPrefix) + id.to_string(), std::nullopt);
     for (const Entry* const entry : std::exchange(impl_->dirty_aliases, {})) {
       // Both flows are written out: neither need have a trace of its own.
       RecordWriter record;
       record.byte(kAliasVersion);
-      record.text(encode_identity(entry->flow));
-      record.text(encode_identity(entry->survivor->flow));
+      record.text(encode_identity(*entry));
+      record.text(encode_identity(*entry->survivor));
       for (const uint32_t node : entry->node_map) record.number(node);
-      documents.emplace_back(std::string(kAliasPrefix) + entry->flow.id.to_string(),
-                             std::move(record).bytes());
+      documents.emplace_back(std::string(kAliasPrefix) + entry->id.to_string(), std::move(record).bytes());
     }
   }
-  for (const auto& [key, value] : documents) sink(key, value);
+  for (const auto& [key, value] : documents)
+    sink(key, value ? std::optional<std::string_view>(*value) : std::nullopt);
 }
 
 base::Result<void> FlowCatalog::load_alias(std::string_view key, std::string_view value) {
@@ -341,7 +537,7 @@ base::Result<void> FlowCatalog::load_alias(std::string_view key, std::string_vie
   Entry* const from_entry = impl_->intern(from->family, std::move(from->nodes), std::move(from->tree));
   Entry* const to_entry = impl_->intern(to->family, std::move(to->nodes), std::move(to->tree));
   if (from_entry->survivor == to_entry) return {};
-  if (!Impl::link(from_entry, to_entry, std::move(node_map))) return bad("it contradicts another alias");
+  if (!impl_->link(from_entry, to_entry, std::move(node_map))) return bad("it contradicts another alias");
   return {};
 }
 

@@ -3,6 +3,13 @@
 // Identity needs no coordination: the same family and path give the same id
 // on every machine. Statistics live elsewhere (FlowBook); here is only what a
 // flow *is*, and which flows have become one since (aliases).
+//
+// Bounded: where every trace takes a path of its own, rare flows give way to
+// new ones. That takes three steps, for identities are known by address in many
+// places: the catalog marks a batch of flows (`given_way`) and starts an epoch;
+// every reader (an analyzer, a book) forgets them when it next catches up; once
+// all have, they are freed. Who gives an identity away to be used after that
+// gives a share of it (`share`).
 #pragma once
 
 #include <atomic>
@@ -47,6 +54,10 @@ struct FlowIdentity {
   // Traces, neither partial nor test, counted in it by all shards: the flow
   // exists while this is above zero.
   mutable std::atomic<int64_t> whole_traces{0};
+  // Start of the latest of them any book has added, in seconds.
+  mutable std::atomic<uint32_t> last_seen{0};
+  // No longer the catalog's: its path, should it come again, is another flow.
+  mutable std::atomic<bool> given_way{false};
 };
 
 struct Resolved {
@@ -58,13 +69,26 @@ struct Resolved {
 // with the trace's services. Where some of them became one: the survivor's own.
 std::vector<model::PathNode> survivor_nodes(const Resolved&, std::span<const model::PathNode> nodes);
 
-// Thread-safe. Identities live as long as the catalog.
+// What had to give way since the last call of take_overflow().
+struct FlowOverflow {
+  uint64_t flows = 0;
+  // Of the last batch: the family that lost most, and how many.
+  model::Family family;
+  uint64_t batch = 0, of_family = 0, of_service = 0;
+};
+
+// Thread-safe. Identities live until they have given way and every reader has
+// forgotten them. Identities asked about are those of this catalog.
 class FlowCatalog {
  public:
-  FlowCatalog();
+  // 0: as many flows as there are. The flows that became others may be as many
+  // again.
+  explicit FlowCatalog(size_t max_flows = 0);
   ~FlowCatalog();
 
-  // Finds or creates.
+  // Finds or creates. Where a new flow would be one too many, a twentieth of
+  // them gives way: those with the fewest traces, of these the longest unseen,
+  // but none of the quarter that came last. The flows that became them go too.
   const FlowIdentity* intern(const model::Family&, std::vector<model::PathNode> nodes,
                              std::vector<TreeNode> tree);
   // From a stored document (see encode_identity).
@@ -72,6 +96,8 @@ class FlowCatalog {
   static std::string encode_identity(const FlowIdentity&);
 
   const FlowIdentity* find(const model::FlowId&) const;  // not resolved; null when unknown
+  // The flow that id stands for today, for who is no reader; null when unknown.
+  std::shared_ptr<const FlowIdentity> survivor(const model::FlowId&) const;
   Resolved resolve(const FlowIdentity*) const;           // follows aliases to the end
   bool exists(const FlowIdentity*) const;  // whole_traces of the survivor and all its aliases > 0
   // The flows that became this one, directly or not, by id.
@@ -87,6 +113,35 @@ class FlowCatalog {
   // facts; stored in the same batch as the statistics that rely on them).
   void take_dirty(const DocumentSink&);
   base::Result<void> load_alias(std::string_view key, std::string_view value);
+
+  // Goes up when flows give way, or become others.
+  uint64_t epoch() const;
+  uint64_t alias_version() const;
+  static std::shared_ptr<const FlowIdentity> share(const FlowIdentity*);
+  // True once for a flow that gave way and existed until then: whoever is told
+  // so counts it.
+  static bool claim(const FlowIdentity*);
+  FlowOverflow take_overflow();
+  size_t max_flows() const;
+
+  // One that knows identities by address. Used by one thread at a time.
+  class Reader {
+   public:
+    explicit Reader(const FlowCatalog&);
+    ~Reader();
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+
+    bool behind() const { return seen_ != catalog_.epoch(); }
+    // Shows what gave way since the last call, to be forgotten. Afterwards
+    // nothing of it may be used.
+    void catch_up(const std::function<void(const FlowIdentity*)>& forget);
+
+   private:
+    friend class FlowCatalog;
+    const FlowCatalog& catalog_;
+    uint64_t seen_;  // written under the catalog's lock
+  };
 
  private:
   struct Impl;

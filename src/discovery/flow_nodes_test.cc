@@ -173,9 +173,9 @@ TEST_F(Books, DocumentsOfEarlierVersionsReadBack) {
       if (key.starts_with("flow/")) {
         // 1 ended behind the statistics, 2 behind the services.
         ASSERT_EQ(value[0], 3);
-        ASSERT_EQ(value.substr(value.size() - 2), std::string(2, '\0'));
+        ASSERT_EQ(value.substr(value.size() - 3), std::string(3, '\0'));
         value[0] = version;
-        value.resize(value.size() - 3 + static_cast<size_t>(version));
+        value.resize(value.size() - 4 + static_cast<size_t>(version));
       }
       ASSERT_TRUE(again.load(again_catalog, key, value)) << key;
     }
@@ -191,7 +191,7 @@ TEST_F(Books, DocumentsThatNameNodesThereAreNotAreRefused) {
   const auto saved = documents();
   const auto& [key, value] = *saved.begin();
   const auto with = [&](std::string_view services) {
-    return value.substr(0, value.size() - 2).append(services) + '\0';  // and no tests
+    return value.substr(0, value.size() - 3).append(services).append(2, '\0');  // and no tests
   };
   using namespace std::string_view_literals;
   for (const std::string_view bad :

@@ -54,6 +54,16 @@ std::vector<Merged> merge_books(Books books, const FlowCatalog& catalog) {
   return flows;
 }
 
+DroppedCounts dropped_in(Books books) {
+  DroppedCounts sum;
+  for (const FlowBook* book : books) {
+    sum.flows += book->dropped().flows;
+    sum.traces += book->dropped().traces;
+    sum.tests += book->dropped().tests;
+  }
+  return sum;
+}
+
 uint64_t whole_traces(const Merged& merged) {
   uint64_t whole = 0;
   for (const Part& part : merged.parts) whole += part.entry->stats.whole;
@@ -123,6 +133,7 @@ void complete(FlowSummary& summary, const Merged& merged) {
   summary.p95_duration_ms = milliseconds(percentile_ns(merged, 95));
   TestNames tests;
   for (const Part& part : merged.parts) tests.merge(part.entry->stats.tests);
+  summary.keep = FlowCatalog::share(summary.flow);
   for (const TestNames::Test& test : tests.items()) summary.tests.push_back(test.name);
 }
 
@@ -328,6 +339,9 @@ base::Result<FlowPage> list_flows(Books books, const FlowCatalog& catalog, const
   }
   const std::vector<Merged> flows = merge_books(books, catalog);
   FlowPage page;
+  const DroppedCounts dropped = dropped_in(books);
+  page.dropped_flows = dropped.flows;
+  page.dropped_traces = dropped.traces;
   std::vector<Ranked> ranked;
   const Order order(query.descending);
   for (size_t i = 0; i < flows.size(); ++i) {
@@ -423,6 +437,8 @@ std::optional<FlowHistogram> flow_histogram(Books books, const FlowCatalog& cata
 
 BookTotals book_totals(Books books, const FlowCatalog& catalog) {
   BookTotals totals;
+  totals.dropped = dropped_in(books);
+  totals.test = totals.dropped.tests;
   for (const Merged& merged : merge_books(books, catalog)) {
     const bool exists = whole_traces(merged) > 0;
     totals.flows += exists ? 1 : 0;

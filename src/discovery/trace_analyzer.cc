@@ -51,13 +51,14 @@ size_t bytes_of(const std::vector<model::PathNode>& nodes) {
 
 struct TraceAnalyzer::Impl {
   Impl(NameTries& tries_in, FlowCatalog& catalog_in)
-      : tries(tries_in), catalog(catalog_in), builder(facts, tries_in, catalog_in) {}
+      : tries(tries_in), catalog(catalog_in), builder(facts, tries_in, catalog_in), reader(catalog_in) {}
 
   NameTries& tries;
   FlowCatalog& catalog;
   FactsTable facts;
   SpanTree tree;
   PathBuilder builder;
+  FlowCatalog::Reader reader;
   std::unordered_map<FlowKey, KnownFlow, FlowKeyHash> flows;
   size_t node_bytes = 0;  // of the lists in `flows`
   TraceAnalysis result;
@@ -223,7 +224,16 @@ size_t TraceAnalyzer::memory_bytes() const {
          impl.flows.size() * (sizeof(FlowKey) + sizeof(KnownFlow) + 32);
 }
 
+void TraceAnalyzer::settle() {
+  if (!impl_->reader.behind()) return;
+  impl_->forget_flows();
+  impl_->match_of.clear();
+  for (FlowMatch& match : impl_->result.flows) match.flow = nullptr;
+  impl_->reader.catch_up(nullptr);
+}
+
 const TraceAnalysis& TraceAnalyzer::analyze(std::span<const SpanInput> spans, const UrlOf& url_of) {
+  settle();
   Impl& impl = *impl_;
   SpanTree& tree = impl.tree;
   TraceAnalysis& result = impl.result;

@@ -125,6 +125,10 @@ class TraceAnalyzer {
   using UrlOf = std::function<std::string_view(uint32_t)>;
   const TraceAnalysis& analyze(std::span<const SpanInput> spans, const UrlOf& url_of);
 
+  // Forgets the flows that gave way, and the result of the last analyze().
+  // analyze() does so too; call it where nothing is analysed for a while.
+  void settle();
+
   size_t memory_bytes() const;
 
  private:

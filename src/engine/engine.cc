@@ -267,7 +267,7 @@ base::Result<void> Engine::replay_entry(const store::JournalEntry& entry) {
 std::shared_ptr<Workspace> Engine::workspace(const model::WorkspaceId& id) {
   const std::scoped_lock lock(mutex_);
   auto& found = workspaces_[id];
-  if (!found) found = std::make_shared<Workspace>(id);
+  if (!found) found = std::make_shared<Workspace>(id, options_.max_flows);
   return found;
 }
 
@@ -484,9 +484,37 @@ void Engine::run_housekeeping() {
     store::JournalPosition needed{UINT64_MAX, 0};
     for (auto& shard : shards_) needed = std::min(needed, shard->saved_watermark());
     journal_->drop_before(needed);
+    report_dropped_flows();
     if (std::chrono::steady_clock::now() < next_retention) continue;
     apply_retention();
     next_retention = std::chrono::steady_clock::now() + 60s;
+  }
+}
+
+void Engine::report_dropped_flows() {
+  if (!options_.warn) return;
+  std::vector<std::shared_ptr<Workspace>> all;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& [id, shared] : workspaces_) all.push_back(shared);
+  }
+  constexpr base::UnixNanos kMinute = 60'000'000'000;
+  const base::UnixNanos now = clock_.now();
+  for (const auto& shared : all) {
+    if (shared->catalog.epoch() == 0) continue;
+    const auto told = told_dropped_.find(shared->id);
+    if (told != told_dropped_.end() && now >= told->second && now - told->second < kMinute) continue;
+    const discovery::FlowOverflow overflow = shared->catalog.take_overflow();
+    if (overflow.flows == 0) continue;
+    told_dropped_[shared->id] = now;
+    std::string text = "workspace " + shared->id.to_string() + ": " + std::to_string(overflow.flows) +
+                       " rare flows gave way to new ones, it may have " + std::to_string(options_.max_flows) +
+                       " (--max-flows). Most of the latest are of service '" + overflow.family.entry_service +
+                       "'";
+    if (overflow.of_family > 0) text += ", operation '" + overflow.family.entry_operation + "'";
+    options_.warn(text +
+                  ". A path that is new in every trace mostly comes from an id in a name: give the spans an "
+                  "http.route, or names, topics and databases without ids");
   }
 }
 
@@ -572,6 +600,9 @@ Engine::LockedBooks Engine::lock_books(const Workspace& workspace) {
     locked.locks.push_back(shard->lock_for_read());
     if (ShardWorkspace* here = shard->workspace(workspace.id)) locked.books.push_back(&here->book);
   }
+  // Only now: nothing can give way any more.
+  for (auto& shard : shards_)
+    if (ShardWorkspace* here = shard->workspace(workspace.id)) shard->settle(*here);
   return locked;
 }
 

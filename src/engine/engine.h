@@ -11,6 +11,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -41,6 +42,9 @@ struct EngineOptions {
   // Whether new traces count in the System Graph. What is counted stays, and
   // late spans correct it.
   bool graph = true;
+  size_t max_flows = 20'000;  // of a workspace; past it rare ones give way. 0: no limit
+  // Where to say what somebody should know; null: nowhere. Any thread.
+  std::function<void(const std::string&)> warn = nullptr;
 };
 
 class Engine final : public store::SpanSink, public store::TelemetryStore {
@@ -71,6 +75,9 @@ class Engine final : public store::SpanSink, public store::TelemetryStore {
   uint64_t journal_bytes_on_disk() const { return journal_->bytes_on_disk(); }
   // Removes partitions past their retention; also done once a minute.
   void apply_retention();
+  // Says which workspaces had to drop flows, each once a minute; also called
+  // every second.
+  void report_dropped_flows();
   // Flow totals of a workspace, for conservation checks.
   discovery::BookTotals totals(const model::WorkspaceId&);
   // Blocks until every submitted span is assembled, and closes nothing.
@@ -128,6 +135,7 @@ class Engine final : public store::SpanSink, public store::TelemetryStore {
   bool stopping_ = false;
   bool stopped_ = false;
   std::string journal_trouble_;  // why the last journal write failed; empty: it did not
+  std::map<model::WorkspaceId, base::UnixNanos> told_dropped_;  // report_dropped_flows() only
   std::condition_variable housekeeping_wakes_;
   std::thread committer_, housekeeping_;
 };

@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 constexpr base::UnixNanos kEarlyQuiet = 1'000'000'000;  // discovery.md 1, "trace complete"
 constexpr auto kSlice = 1ms;
 constexpr auto kIdlePause = 20ms;
+constexpr auto kSettleInterval = 200ms;             // of workspaces that only other shards have traffic of
 constexpr uint32_t kMaxOpenTraceBytes = 32u << 20;  // more is written as parts
 // A trace that never falls silent must not hold the journal for ever.
 constexpr base::UnixNanos kMaxOpenTime = 120'000'000'000;
@@ -126,6 +127,7 @@ void Shard::tell_drained() {
 void Shard::run() {
   auto next_checkpoint = std::chrono::steady_clock::now() + options_.checkpoint_interval;
   auto retry_at = std::chrono::steady_clock::now();
+  auto next_settle = retry_at;
   bool behind = false;  // traces are due that the last slice had no time for
   for (;;) {
     std::optional<ShardBatch> batch;
@@ -183,6 +185,10 @@ void Shard::run() {
         next_checkpoint = std::chrono::steady_clock::now() + options_.checkpoint_interval;
       }
       if (trouble_) retry_at = std::chrono::steady_clock::now() + 500ms;
+    }
+    if (now >= next_settle) {
+      for (const auto& [id, workspace] : workspaces_) settle(*workspace);
+      next_settle = now + kSettleInterval;
     }
     update_gauges();
   }

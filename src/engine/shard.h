@@ -41,7 +41,8 @@ using SettingsOf = std::function<model::TelemetrySettings(const model::Workspace
 
 // What the shards of a workspace share.
 struct Workspace {
-  explicit Workspace(const model::WorkspaceId& workspace_id) : id(workspace_id) {}
+  Workspace(const model::WorkspaceId& workspace_id, size_t max_flows)
+      : id(workspace_id), catalog(max_flows) {}
   const model::WorkspaceId id;
   discovery::NameTries tries;
   discovery::FlowCatalog catalog;
@@ -90,6 +91,7 @@ struct ShardWorkspace {
   discovery::FlowBook book;
   graph::GraphBook graph;
   std::map<uint32_t, std::unique_ptr<ShardPartition>> partitions;
+  discovery::DroppedCounts told;  // of the book's, what the counters know
   bool dirty = false;
 };
 
@@ -167,6 +169,8 @@ class Shard {
       if (trace.partition->workspace == &ws) visit(trace);
     });
   }
+  // Forgets the flows that gave way.
+  void settle(ShardWorkspace&);
   void drop_workspace(const model::WorkspaceId&);
   void drop_partition(const model::WorkspaceId&, uint32_t partition);
 
@@ -180,10 +184,18 @@ class Shard {
   // store refused; it is scheduled again.
   bool look_at(OpenTrace&, base::UnixNanos now);
   bool close(OpenTrace&, bool early_only, bool* closed);
+  // Adds the trace to the flows it matches, or takes it away from those it
+  // counted in (`then`: as its line has them). A clock may be years wrong: where
+  // an entry starts before the year 2000, or more than a day after its trace
+  // arrived, the trace counts as if it had started on arrival, so that it moves
+  // no flow's first or last sight, no series and no search; in the graph each
+  // span like that does. `arrival` is what counted: 0 when taking a trace away
+  // that has no such entry.
   void count(ShardWorkspace&, const model::TraceId&, const discovery::TraceAnalysis&, bool add, bool graphed,
-             const std::optional<model::FlowId>& flow_then);
-  void count_in_graph(graph::GraphBook&, const discovery::TraceAnalysis&, bool add);
-  uint32_t kind_of(ShardPartition&, const discovery::TraceAnalysis&);
+             const store::TraceKind* then, base::UnixNanos arrival);
+  void count_in_graph(graph::GraphBook&, const discovery::TraceAnalysis&, bool add, base::UnixNanos arrival);
+  uint32_t kind_of(ShardPartition&, const discovery::TraceAnalysis&, bool counted);
+  void tell_dropped(ShardWorkspace&);
   base::Result<void> checkpoint();
   void fill_late_filter();
   void note_failure(const base::Error&);

@@ -206,7 +206,9 @@ base::Result<void> Shard::load_document(const std::shared_ptr<Workspace>& shared
   auto& workspace = workspaces_[shared->id];
   if (!workspace) workspace = std::make_unique<ShardWorkspace>(shared);
   if (key.starts_with(graph::kDocumentPrefix)) return workspace->graph.load(key, value);
-  return workspace->book.load(shared->catalog, key, value);
+  TRY(workspace->book.load(shared->catalog, key, value));
+  workspace->told = workspace->book.dropped();  // what earlier runs dropped is not new
+  return {};
 }
 
 std::string checkpoint_key(uint32_t shard) { return "shard/" + std::to_string(shard); }

@@ -1,6 +1,7 @@
 // How a shard closes a trace, and how it finds one again.
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/varint.h"
 #include "engine/shard.h"
@@ -22,6 +23,11 @@ void parse_rows(const encoding::Dictionary& dictionary, std::string_view bytes, 
     }
     rows.push_back(row);
   }
+}
+
+bool is_suspect(base::UnixNanos start, base::UnixNanos arrival) {
+  constexpr base::UnixNanos kYear2000 = 946'684'800'000'000'000, kDay = 86'400'000'000'000;
+  return start < kYear2000 || (start > arrival && start - arrival > kDay);
 }
 
 discovery::TraceClass class_of(const discovery::TraceAnalysis& analysis) {
@@ -57,31 +63,57 @@ const discovery::TraceAnalysis& Shard::analyze(ShardWorkspace& workspace,
 
 void Shard::count(ShardWorkspace& workspace, const model::TraceId& id,
                   const discovery::TraceAnalysis& analysis, bool add, bool graphed,
-                  const std::optional<model::FlowId>& flow_then) {
+                  const store::TraceKind* then, base::UnixNanos arrival) {
   const discovery::TraceClass kind = class_of(analysis);
   if (!add) workspace.book.fold_aliases();
   for (const discovery::FlowMatch& match : analysis.flows) {
-    if (add) {
+    const bool suspect = arrival != 0 && is_suspect(match.start, arrival);
+    if (add && !suspect) {
       workspace.book.add(id, kind, match);
       continue;
     }
     // A position may have become a parameter since: take back from where it
     // was counted.
-    discovery::FlowMatch then = match;
-    if (flow_then && *flow_then != match.flow->id && analysis.flows.size() == 1) {
-      const discovery::FlowIdentity* counted = workspace.shared->catalog.find(*flow_then);
-      if (counted && counted->nodes.size() == match.flow->nodes.size()) then.flow = counted;
+    discovery::FlowMatch counted = match;
+    if (suspect) counted.start = arrival;
+    if (add) {
+      workspace.book.add(id, kind, counted);
+      continue;
     }
-    workspace.book.remove(id, kind, then);
+    uint64_t born = discovery::FlowBook::kBornUnknown;
+    if (then && then->flow && analysis.flows.size() == 1) {
+      born = then->flow_born;
+      const discovery::FlowIdentity* flow = match.flow;
+      if (*then->flow != flow->id) flow = workspace.shared->catalog.find(*then->flow);
+      if (!flow) {
+        born = discovery::FlowBook::kGaveWay;
+      } else if (flow->nodes.size() == match.flow->nodes.size()) {
+        counted.flow = flow;
+      }
+    }
+    workspace.book.remove(id, kind, counted, born);
   }
-  if (graphed) count_in_graph(workspace.graph, analysis, add);
+  if (graphed) count_in_graph(workspace.graph, analysis, add, arrival);
+  tell_dropped(workspace);
   workspace.dirty = true;
 }
 
-void Shard::count_in_graph(graph::GraphBook& graph, const discovery::TraceAnalysis& analysis, bool add) {
+void Shard::count_in_graph(graph::GraphBook& graph, const discovery::TraceAnalysis& analysis, bool add,
+                           base::UnixNanos arrival) {
   if (add) {
     const uint64_t before = graph.not_counted();
-    graph.add(inputs_, analysis);
+    const auto wrong = [&](const discovery::SpanInput& span) { return is_suspect(span.start, arrival); };
+    if (std::ranges::none_of(inputs_, wrong)) {
+      graph.add(inputs_, analysis);
+    } else {  // only when it was seen says where it started; how long it took stays
+      std::vector<discovery::SpanInput> shifted = inputs_;
+      for (discovery::SpanInput& span : shifted) {
+        if (!wrong(span)) continue;
+        span.end = arrival + (span.end > span.start ? span.end - span.start : 0);
+        span.start = arrival;
+      }
+      graph.add(shifted, analysis);
+    }
     if (const uint64_t now = graph.not_counted(); now > before)
       counters_.graph_not_counted.fetch_add(now - before, std::memory_order_relaxed);
   } else {
@@ -92,7 +124,24 @@ void Shard::count_in_graph(graph::GraphBook& graph, const discovery::TraceAnalys
   }
 }
 
-uint32_t Shard::kind_of(ShardPartition& partition, const discovery::TraceAnalysis& analysis) {
+void Shard::tell_dropped(ShardWorkspace& workspace) {
+  const discovery::DroppedCounts now = workspace.book.dropped();
+  const discovery::DroppedCounts told = std::exchange(workspace.told, now);
+  if (now.flows > told.flows)
+    counters_.dropped_flows.fetch_add(now.flows - told.flows, std::memory_order_relaxed);
+  if (now.traces > told.traces)
+    counters_.dropped_traces.fetch_add(now.traces - told.traces, std::memory_order_relaxed);
+}
+
+void Shard::settle(ShardWorkspace& workspace) {
+  workspace.analyzer.settle();
+  if (!workspace.book.settle()) return;
+  tell_dropped(workspace);
+  workspace.dirty = changed_ = true;
+}
+
+// `counted`: in the flows it matches.
+uint32_t Shard::kind_of(ShardPartition& partition, const discovery::TraceAnalysis& analysis, bool counted) {
   discovery::TraceAnalyzer& analyzer = partition.workspace->analyzer;
   if (partition.kinds_epoch != analyzer.epoch() || partition.kinds.size() > store::TraceKinds::kMaxKinds) {
     partition.kinds.clear();
@@ -110,7 +159,14 @@ uint32_t Shard::kind_of(ShardPartition& partition, const discovery::TraceAnalysi
   };
   for (const uint64_t facts : facts_scratch_) mix(facts);
   const discovery::FlowIdentity* flow = analysis.flows.empty() ? nullptr : analysis.flows.front().flow;
-  mix(reinterpret_cast<uintptr_t>(flow));
+  uint64_t born = 0;
+  if (flow) {
+    if (counted) born = partition.workspace->book.born(flow);
+    uint64_t id;  // not its address: that may be another flow's one day
+    std::memcpy(&id, flow->id.bytes.data(), sizeof id);
+    mix(id);
+    mix(born);
+  }
   if (const auto found = partition.kinds.find(hash); found != partition.kinds.end()) return found->second;
 
   store::TraceKind kind;
@@ -132,6 +188,7 @@ uint32_t Shard::kind_of(ShardPartition& partition, const discovery::TraceAnalysi
     kind.root_operation = analyzer.operation(inputs_[analysis.root].facts);
   }
   if (flow) kind.flow = flow->id;
+  kind.flow_born = born;
   const uint32_t id = partition.partition->kinds(options_.index).intern(kind);
   partition.kinds.emplace(hash, id);
   return id;
@@ -144,6 +201,7 @@ bool Shard::close(OpenTrace& trace, bool early_only, bool* closed) {
   ShardPartition& partition = *trace.partition;
   ShardWorkspace& workspace = *partition.workspace;
   const encoding::Dictionary& dictionary = partition.partition->dictionary;
+  settle(workspace);
   const auto again = [&](const base::Error& error) {
     note_failure(error);
     open_.schedule(trace, clock_.now() + 500'000'000);
@@ -236,12 +294,22 @@ bool Shard::close(OpenTrace& trace, bool early_only, bool* closed) {
       (analysis.partial ? store::TraceLine::kPartial : 0) |
       ((old_line ? was_counted : counting) ? store::TraceLine::kCounted : 0) |
       (graphed ? store::TraceLine::kGraphed : 0) | (had_older ? store::TraceLine::kHasOlder : 0));
-  line.kind = kind_of(partition, analysis);
+  const base::UnixNanos arrival_then =
+      old_line && (old_line->flags & store::TraceLine::kClockSuspect) ? old_line->start : 0;
+  const base::UnixNanos arrival = arrival_then != 0 ? arrival_then : trace.first_arrival;
+  bool suspect = analysis.root != discovery::kNoSpan && is_suspect(line.start, arrival);
+  for (const discovery::FlowMatch& match : analysis.flows) suspect |= is_suspect(match.start, arrival);
+  if (suspect) {
+    line.flags |= store::TraceLine::kClockSuspect;
+    line.start = arrival;
+    if (!old_line) counters_.clock_suspect_traces.fetch_add(1, std::memory_order_relaxed);
+  }
+  line.kind = kind_of(partition, analysis, (line.flags & store::TraceLine::kCounted) != 0);
   if (auto added = partition.writer.add(ordered_rows_, ordered_parents_, line); !added)
     return again(added.error());
   if (const auto failure = partition.writer.take_failure()) note_failure(*failure);
 
-  if (!old_line && counting) count(workspace, trace.id, analysis, true, graphed, std::nullopt);
+  if (!old_line && counting) count(workspace, trace.id, analysis, true, graphed, nullptr, arrival);
   counters_.cycles_cut.fetch_add(analysis.cycles_cut, std::memory_order_relaxed);
   counters_.duplicate_spans.fetch_add(analysis.duplicates, std::memory_order_relaxed);
   counters_.stored_spans.fetch_add(ordered_rows_.size(), std::memory_order_relaxed);
@@ -249,13 +317,13 @@ bool Shard::close(OpenTrace& trace, bool early_only, bool* closed) {
   (old_line ? counters_.reopened_traces : counters_.closed_traces).fetch_add(1, std::memory_order_relaxed);
   if (was_counted) {
     // Give the trace back as it was, then count it as it is.
-    const std::optional<model::FlowId> flow_then =
-        const_cast<store::Partition*>(old_partition)->kinds(options_.index)[old_line->kind].flow;
+    const store::TraceKind& then =
+        const_cast<store::Partition*>(old_partition)->kinds(options_.index)[old_line->kind];
     const TracePart now = std::move(parts.back());
     parts.pop_back();
-    count(workspace, trace.id, analyze(workspace, parts), false, graphed, flow_then);
+    count(workspace, trace.id, analyze(workspace, parts), false, graphed, &then, arrival_then);
     parts.push_back(now);
-    count(workspace, trace.id, analyze(workspace, parts), true, graphed, std::nullopt);
+    count(workspace, trace.id, analyze(workspace, parts), true, graphed, nullptr, arrival);
   }
   if (!had_older) late_filter_.add(trace.id);
   open_.close(&workspace, trace);

@@ -423,14 +423,13 @@ base::Result<store::TracePage> Engine::search_traces(const model::WorkspaceId& i
   TRY_ASSIGN(const std::optional<Place> after, from_cursor(query.cursor, 16));
   TraceSearch search(*this, id);
   const discovery::FlowCatalog& catalog = search.shared().catalog;
-  const discovery::FlowIdentity* wanted = nullptr;
+  std::shared_ptr<const discovery::FlowIdentity> wanted;
   if (query.flow) {
-    if (const auto* named = catalog.find(*query.flow)) wanted = catalog.resolve(named).flow;
+    wanted = catalog.survivor(*query.flow);
     if (!wanted) return store::TracePage{};
   }
-  const auto survivor = [&](const store::TraceKind& kind) -> const discovery::FlowIdentity* {
-    const auto* flow = kind.flow ? catalog.find(*kind.flow) : nullptr;
-    return flow ? catalog.resolve(flow).flow : nullptr;
+  const auto survivor = [&](const store::TraceKind& kind) {
+    return kind.flow ? catalog.survivor(*kind.flow) : nullptr;
   };
   store::TracePage page;
   Newest<store::TraceSummary> newest(query.limit, after);
@@ -491,8 +490,8 @@ base::Result<store::TracePage> Engine::search_traces(const model::WorkspaceId& i
         summary.error_count = line.errors;
         for (const store::ServiceOperations& service : stored.kind.services)
           summary.services.push_back(service.service);
-        const auto* flow = counted ? survivor(stored.kind) : nullptr;
-        if (flow && (test || catalog.exists(flow))) {
+        const auto flow = counted ? survivor(stored.kind) : nullptr;
+        if (flow && (test || catalog.exists(flow.get()))) {
           summary.flow_id = flow->id;
           summary.fingerprint = flow->fingerprint;
         }

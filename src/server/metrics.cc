@@ -80,6 +80,13 @@ std::string metrics_text(const engine::Engine& engine, const ingest::IngestCount
   f.counter("testmesh_graph_mismatches_total",
             "Spans taken back from the System Graph that were not in it; anything but 0 is a bug",
             value(c.graph_mismatches));
+  f.counter("testmesh_clock_suspect_traces_total",
+            "Traces counted at their arrival: they start before 2000, or more than a day after they arrived",
+            value(c.clock_suspect_traces));
+  f.counter("testmesh_dropped_flows_total", "Flows that gave way: their workspace had as many as it may",
+            value(c.dropped_flows));
+  f.counter("testmesh_dropped_traces_total", "Traces that counted in flows that gave way",
+            value(c.dropped_traces));
   f.counter("testmesh_cycles_cut_total", "Cycles of parents cut", value(c.cycles_cut));
   f.counter("testmesh_commits_total", "Journal writes", value(c.commits));
   f.counter("testmesh_journal_written_bytes_total", "Bytes written to the journal", value(c.journal_bytes));

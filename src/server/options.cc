@@ -96,6 +96,8 @@ bool parse_serve_options(int argc, const char* const* argv, ServeOptions& option
       ->check(CLI::Range(16, 1 << 20));
   add("graph", graph, "on, or off: new traces do not count in the System Graph; what it holds stays")
       ->check(CLI::IsMember({"on", "off"}));
+  add("max-flows", options.max_flows, "flows of one workspace; past it rare ones give way to new ones")
+      ->check(CLI::Range(100, 10'000'000));
   add("log-level", options.log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   app.add_flag("--require-workspace", options.require_workspace,

@@ -21,6 +21,7 @@ struct ServeOptions {
   uint32_t shards = 0;   // 0: one a core; fixed when the data directory is made
   bool shards_given = false;
   uint64_t max_open_mib = 384;
+  uint64_t max_flows = 20'000;
   std::string log_level = "info";
   bool graph = true;  // the System Graph counts new traces
 };

@@ -47,7 +47,9 @@ base::Result<Storage> open_storage(const ServeOptions& options) {
              engine::Engine::open({.data_directory = options.data_dir,
                                    .shards = options.shards,
                                    .max_open_bytes = options.max_open_mib << 20,
-                                   .graph = options.graph},
+                                   .graph = options.graph,
+                                   .max_flows = options.max_flows,
+                                   .warn = [](const std::string& text) { spdlog::warn(text); }},
                                   *storage.documents, base::system_clock(),
                                   [registry = storage.registry.get()](const model::WorkspaceId& id) {
                                     return registry->settings(id);

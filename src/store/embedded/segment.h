@@ -37,10 +37,12 @@ struct TraceLine {
   static constexpr uint8_t kCounted = 8;    // its flows' statistics have it
   static constexpr uint8_t kHasOlder = 16;  // spans of it were stored before; this line speaks for all
   static constexpr uint8_t kGraphed = 32;   // the System Graph has it
+  // Some entry's start cannot be (Shard::count): `start` is the arrival then.
+  static constexpr uint8_t kClockSuspect = 64;
 
   model::TraceId id;
   uint32_t chunk = 0, ordinal = 0;  // where the record is
-  base::UnixNanos start = 0;        // the entry's
+  base::UnixNanos start = 0;        // the entry's, see kClockSuspect
   uint64_t duration_ns = 0;
   uint32_t spans = 0, errors = 0;
   uint32_t kind = 0;  // TraceKinds

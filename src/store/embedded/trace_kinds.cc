@@ -17,8 +17,9 @@ std::string encode(const TraceKind& kind) {
     base::append_varint(out, service.operations.size());
     for (const std::string& operation : service.operations) base::append_sized(out, operation);
   }
-  out += static_cast<char>(kind.flow.has_value());
+  out += static_cast<char>(!kind.flow ? 0 : kind.flow_born == 0 ? 1 : 2);
   if (kind.flow) base::append_fixed(out, kind.flow->bytes);
+  if (kind.flow && kind.flow_born > 0) base::append_varint(out, kind.flow_born);
   return out;
 }
 
@@ -35,7 +36,9 @@ std::optional<TraceKind> decode(base::ByteReader& reader) {
       service.operations.emplace_back(reader.sized());
     kind.services.push_back(std::move(service));
   }
-  if (reader.fixed<uint8_t>()) kind.flow = model::FlowId{reader.fixed<std::array<uint8_t, 16>>()};
+  const auto form = reader.fixed<uint8_t>();
+  if (form > 0) kind.flow = model::FlowId{reader.fixed<std::array<uint8_t, 16>>()};
+  if (form > 1) kind.flow_born = reader.varint();
   if (reader.failed()) return std::nullopt;
   return kind;
 }

@@ -26,6 +26,7 @@ struct TraceKind {
   std::string root_service, root_operation;
   std::vector<ServiceOperations> services;  // sorted
   std::optional<model::FlowId> flow;        // as it was when the trace closed
+  uint64_t flow_born = 0;                   // which flow of that path: FlowBook::born
 };
 
 class TraceKinds {
