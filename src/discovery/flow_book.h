@@ -93,7 +93,15 @@ class FlowBook {
 
 // ---- Questions --------------------------------------------------------------
 
-enum class FlowSort { kRiskScore, kOccurrenceCount, kErrorRate, kLastSeenAt, kAvgDurationMs, kP95DurationMs };
+enum class FlowSort {
+  kRiskScore,
+  kOccurrenceCount,
+  kErrorRate,
+  kLastSeenAt,
+  kAvgDurationMs,
+  kP95DurationMs,
+  kCoverage,  // coverage_rank
+};
 
 struct FlowQuery {
   FlowSort sort = FlowSort::kRiskScore;
@@ -105,6 +113,7 @@ struct FlowQuery {
   std::optional<std::string> environment;  // "" : those without one
   std::optional<std::string> name_part;    // `q`: part of the name in any case (ASCII)
   uint64_t min_occurrences = 0;
+  double min_risk = 0;
   size_t limit = 50;
   std::string cursor;  // as next_cursor gave it
 };
@@ -133,6 +142,8 @@ struct FlowSummary {
 struct FlowPage {
   std::vector<FlowSummary> flows;
   uint64_t total = 0;           // matching flows, all pages
+  uint64_t uncovered = 0;       // those of them that no test exercises
+  uint64_t all_traces = 0;      // occurrences of all flows, matching or not
   uint64_t partial_traces = 0;  // of the workspace
   uint64_t dropped_flows = 0;   // that gave way to others, and
   uint64_t dropped_traces = 0;  // the traces that counted in them

@@ -1,4 +1,4 @@
-// What one book knows of one flow. Internal to flow_book.cc and flow_query.cc.
+// What one book knows of one flow. Internal to the books and the questions put to them.
 #pragma once
 
 #include <cstdint>

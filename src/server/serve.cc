@@ -20,6 +20,7 @@
 #include "server/metrics.h"
 #include "server/options.h"
 #include "store/documents/document_store.h"
+#include "store/graph_layers.h"
 #include "store/workspace_registry.h"
 #include "transport/http/server.h"
 
@@ -143,7 +144,8 @@ int serve(int argc, const char* const* argv) {
       },
       otlp::json_to_protobuf, ingest_counters);
   http::Server* server_view = nullptr;
-  api::RestApi rest(*storage->registry, *storage->engine,
+  store::GraphLayers graph_layers(*storage->documents);
+  api::RestApi rest(*storage->registry, *storage->engine, graph_layers,
                     [&] {
                       return metrics_text(*storage->engine, ingest_counters,
                                           server_view ? server_view->stats() : http::ServerStats{});
