@@ -170,10 +170,10 @@ SarifRun check_sarif(const CheckResult& result) {
 
 void print_check(std::ostream& out, const CheckResult& result, unsigned width, bool colour) {
   Table table({{"LEVEL", Align::kLeft, 7, 1},
-               {"RULE", Align::kLeft, 10, 3},
-               {"FLOW", Align::kLeft, 36, 2},
+               {"RULE", Align::kLeft, 10, 2},
+               {"FLOW", Align::kLeft, 36, 3},
                {"NAME", Align::kLeft, 16},
-               {"WHAT", Align::kLeft, 24}});
+               {"WHAT", Align::kLeft, 50}});
   for (const RuleOutcome& outcome : result.rules)
     for (const CheckedCase& one : outcome.cases)
       if (one.finding && !one.finding->accepted)

@@ -27,7 +27,7 @@ struct CheckOptions {
   // A single failed trace has a risk above 0.5. Below ten traces the server's
   // own baselines do not trust what they see either (drift_min_baseline).
   uint64_t min_occurrences = 10;
-  std::string service, environment;
+  std::string service = {}, environment = {};
   bool allow_empty = false;
 };
 

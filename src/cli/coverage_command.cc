@@ -71,7 +71,7 @@ Result<void> coverage(Program& program, const Options& options) {
     return {};
   }
   out << painted(headline(page, options), Style::kBold, program.terminal.colour) << "\n\n";
-  Table table({{"FLOW", Align::kLeft, 36, 3},
+  Table table({{"FLOW", Align::kLeft, 36, 8},
                {"NAME", Align::kLeft, 20},
                {"ENV", Align::kLeft, 6, 6},
                {"COVERED", Align::kLeft, 7},
@@ -79,7 +79,7 @@ Result<void> coverage(Program& program, const Options& options) {
                {"LAST TEST (UTC)", Align::kLeft, 16, 5},
                {"BY", Align::kLeft, 10, 7},
                {"RISK", Align::kRight, 5},
-               {"WHY", Align::kLeft, 20, 2}});
+               {"WHY", Align::kLeft, 50, 2}});
   for (const Json& flow : page["coverage"]) {
     const bool covered = flow.value("covered", false);
     const double risk = number_at(flow, "risk_score");

@@ -66,7 +66,7 @@ Result<void> list(Program& program, const Options& options) {
                percent_text(number_at(flow, "error_rate")), duration_text(number_at(flow, "avg_duration_ms")),
                duration_text(number_at(flow, "p95_duration_ms")),
                fmt::format("{:.3f}", number_at(flow, "risk_score")), text_at(flow, "path_string")});
-  table.print(program.terminal.out, program.terminal.width, program.terminal.colour);
+  table.print(program.terminal.out, program.terminal.width);
   program.terminal.out << fmt::format("\n{} of {}; {}\n", page["flows"].size(),
                                       counted(number_at(page, "total"), "flow"),
                                       counted(number_at(page, "partial_traces"), "partial trace"));

@@ -48,6 +48,13 @@ std::string label_of(const Nodes& nodes, const std::string& id) {
   return found == nodes.end() ? id : label_of(*found->second);
 }
 
+// The source of `exposes` says whose endpoint it is.
+std::string target_label(const Nodes& nodes, const Json& edge) {
+  const auto target = nodes.find(text_at(edge, "target"));
+  const bool own = text_at(edge, "type") == "exposes" && target != nodes.end();
+  return own ? text_at(*target->second, "name") : label_of(nodes, text_at(edge, "target"));
+}
+
 std::string known_text(const Json& item) {
   const bool seen = flag_at(item, "seen"), declared = flag_at(item, "declared");
   return seen && declared ? "both" : seen ? "seen" : declared ? "declared" : "";
@@ -59,8 +66,11 @@ Style style_of(const Json& item) {
                                             : Style::kDim;
 }
 
-// What only documents say has no figures.
-std::string if_seen(const Json& item, std::string text) { return flag_at(item, "seen") ? text : ""; }
+// What only documents say has no figures, nor what traffic shows without spans
+// of its own (`depends_on`).
+std::string if_counted(const Json& item, std::string text) {
+  return number_at(item, "call_count") > 0 ? text : "";
+}
 
 std::string layers_text(const Json& item) {
   std::string names;
@@ -98,10 +108,10 @@ void add_figures(std::vector<Column>& columns) {
 }
 void add_figures(std::vector<std::string>& cells, const Json& item) {
   cells.insert(cells.end(),
-               {if_seen(item, count_at(item, "call_count")),
-                if_seen(item, percent_text(number_at(item, "error_rate"))),
-                if_seen(item, duration_text(number_at(item, "avg_duration_ms"))),
-                if_seen(item, duration_text(number_at(item, "p95_duration_ms"))), known_text(item)});
+               {if_counted(item, count_at(item, "call_count")),
+                if_counted(item, percent_text(number_at(item, "error_rate"))),
+                if_counted(item, duration_text(number_at(item, "avg_duration_ms"))),
+                if_counted(item, duration_text(number_at(item, "p95_duration_ms"))), known_text(item)});
 }
 
 void print_nodes(const Page& page, const Json& graph, const Nodes& nodes) {
@@ -128,7 +138,7 @@ void print_edges(const Page& page, const std::vector<const Json*>& edges, const 
   Table table(std::move(columns));
   for (const Json* edge : edges) {
     std::vector<std::string> cells{label_of(nodes, text_at(*edge, "source")), text_at(*edge, "type"),
-                                   label_of(nodes, text_at(*edge, "target"))};
+                                   target_label(nodes, *edge)};
     add_figures(cells, *edge);
     cells.push_back(short_time(text_at(*edge, "last_seen_at")));
     table.add(std::move(cells), style_of(*edge));

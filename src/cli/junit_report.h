@@ -20,28 +20,28 @@ enum class JUnitOutcome {
 using JUnitProperties = std::vector<std::pair<std::string, std::string>>;
 
 struct JUnitCase {
-  std::string classname, name;  // together what CI servers follow from run to run: unique, stable
+  std::string classname = {}, name = {};  // together what CI servers follow from run to run: unique, stable
   double seconds = 0;
   JUnitOutcome outcome = JUnitOutcome::kPassed;
-  std::string message;  // one line: why it did not pass
-  std::string type;     // of a failure or error: "uncovered-flow", "assertion", …
-  std::string text;     // of the same, several lines: the evidence
-  JUnitProperties properties;
-  std::string system_out, system_err;
+  std::string message = {};  // one line: why it did not pass
+  std::string type = {};     // of a failure or error: "uncovered-flow", "assertion", …
+  std::string text = {};     // of the same, several lines: the evidence
+  JUnitProperties properties = {};
+  std::string system_out = {}, system_err = {};
 };
 
 struct JUnitSuite {
-  std::string name;
-  std::string timestamp;  // RFC 3339; empty: not said
+  std::string name = {};
+  std::string timestamp = {};  // RFC 3339; empty: not said
   double seconds = 0;
-  JUnitProperties properties;
-  std::vector<JUnitCase> cases;
-  std::string system_out, system_err;
+  JUnitProperties properties = {};
+  std::vector<JUnitCase> cases = {};
+  std::string system_out = {}, system_err = {};
 };
 
 struct JUnitReport {
-  std::string name;
-  std::vector<JUnitSuite> suites;
+  std::string name = {};
+  std::vector<JUnitSuite> suites = {};
 };
 
 // Well-formed XML 1.0 in UTF-8 for every input: characters that XML cannot hold

@@ -13,16 +13,16 @@ namespace testmesh::cli {
 enum class SarifLevel { kNote, kWarning, kError };
 
 struct SarifRule {
-  std::string id;
-  std::string title;        // a short sentence
-  std::string description;  // why it matters
-  std::string help;         // what to do about a finding
+  std::string id = {};
+  std::string title = {};        // a short sentence
+  std::string description = {};  // why it matters
+  std::string help = {};         // what to do about a finding
   SarifLevel level = SarifLevel::kError;
 };
 
 // Where in the system, since traces name no files.
 struct SarifPlace {
-  std::string name, qualified_name, kind;
+  std::string name = {}, qualified_name = {}, kind = {};
 };
 
 struct SarifResult {
@@ -38,11 +38,11 @@ struct SarifResult {
 };
 
 struct SarifRun {
-  std::string tool = "testmesh", version;
-  std::vector<SarifRule> rules;
-  std::vector<SarifResult> results;
-  std::string ended_at;               // RFC 3339; empty: not said
-  std::vector<std::string> problems;  // why it could not do all of its work
+  std::string tool = "testmesh", version = {};
+  std::vector<SarifRule> rules = {};
+  std::vector<SarifResult> results = {};
+  std::string ended_at = {};               // RFC 3339; empty: not said
+  std::vector<std::string> problems = {};  // why it could not do all of its work
 };
 
 // A document with this one run; names that are no UTF-8 are made so in printing.
