@@ -7,6 +7,7 @@ kept connection. Everything printed also goes to build/bench/answers.json.
 import argparse
 import http.client
 import json
+import os
 import pathlib
 import shutil
 import sys
@@ -93,7 +94,7 @@ def graph_trace(out, number):
 class Rest:
     def __init__(self, server, workspace):
         self.connection = http.client.HTTPConnection("127.0.0.1", server.rest, timeout=120)
-        self.workspace = workspace
+        self.server, self.workspace = server, workspace
 
     def send(self, method, path, body=None, headers=None):
         self.connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
@@ -132,15 +133,19 @@ def wait_for(what, enough, seconds=300):
 
 
 def timed(rest, label, below, count):
-    size, took = 0, []
-    for _ in range(count + 2):
-        begun = time.perf_counter()
+    for _ in range(2):  # to warm up
         size = len(rest.ask(below))
+    cpu, took = rest.server.cpu_seconds(), []
+    for _ in range(count):
+        begun = time.perf_counter()
+        rest.ask(below)
         took.append((time.perf_counter() - begun) * 1e3)
-    took = sorted(took[2:])  # the first two warm up
+    took.sort()
     p50, p95 = took[len(took) // 2], took[int(len(took) * 0.95)]
-    print(f"{label:52} {size:>10,} {p50:>9.1f} {p95:>9.1f}  {'' if p50 <= TARGET_MS else 'over the target'}", flush=True)
-    return {"label": label, "bytes": size, "p50_ms": p50, "p95_ms": p95}
+    cpu = (rest.server.cpu_seconds() - cpu) * 1e3 / count
+    print(f"{label:52} {size:>10,} {p50:>9.1f} {p95:>9.1f} {cpu:>9.1f}  "
+          f"{'' if p50 <= TARGET_MS else 'over the target'}", flush=True)
+    return {"label": label, "bytes": size, "p50_ms": p50, "p95_ms": p95, "server_cpu_ms": cpu}
 
 
 def measure_flows(server, count):
@@ -204,8 +209,9 @@ def main():
         server = Server(arguments.binary, pathlib.Path(base) / "data", "--trace-idle-timeout", "2s")
         try:
             results["memory_mb_empty"] = server.memory_mb("VmRSS")
-            print(f"server memory {results['memory_mb_empty']:.0f} MB empty; target {TARGET_MS} ms")
-            print(f"\n{'answer':52} {'bytes':>10} {'p50 ms':>9} {'p95 ms':>9}")
+            print(f"server memory {results['memory_mb_empty']:.0f} MB empty; target {TARGET_MS} ms; load average "
+                  f"{os.getloadavg()[0]:.1f} before, on {os.cpu_count()} cores (cpu: of the server, each answer)")
+            print(f"\n{'answer':52} {'bytes':>10} {'p50 ms':>9} {'p95 ms':>9} {'cpu ms':>9}")
             for name, step in (("flows", measure_flows), ("graph", measure_graph)):
                 results[name] = step(server, arguments.count)
                 results[f"memory_mb_after_{name}"] = server.memory_mb("VmRSS")

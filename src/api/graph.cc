@@ -169,8 +169,7 @@ Answer show_graph(Context& context, const Call& call) {
     reply.content_type = kMermaidType;
     reply.body = graph::to_mermaid(shown, drawn);
   } else {
-    JsonWriter json(reply.body);
-    write_graph(json, shown);
+    write_graph(reply.body, shown);
   }
   return reply;
 }

@@ -3,6 +3,8 @@
 namespace testmesh::api {
 namespace {
 
+constexpr size_t kUsualBytes = 512;  // of a node or an edge
+
 void write_properties(JsonWriter& json, const graph::Properties& properties) {
   json.begin_object();
   for (const auto& [name, value] : properties) json.key(name).raw(value);
@@ -57,7 +59,9 @@ void write_graph_edge(JsonWriter& json, const graph::MergedEdge& edge,
   json.end_object();
 }
 
-void write_graph(JsonWriter& json, const graph::MergedGraph& graph) {
+void write_graph(std::string& out, const graph::MergedGraph& graph) {
+  out.reserve(out.size() + kUsualBytes * (graph.nodes.size() + graph.edges.size() + 1));
+  JsonWriter json(out);
   json.begin_object().key("nodes").begin_array();
   for (const graph::MergedNode& node : graph.nodes) write_graph_node(json, node);
   json.end_array().key("edges").begin_array();

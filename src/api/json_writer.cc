@@ -1,5 +1,6 @@
 #include "api/json_writer.h"
 
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -33,10 +34,14 @@ size_t utf8_length(std::string_view text) {
   return length;
 }
 
-bool plain(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return byte >= 0x20 && byte < 0x7f && c != '"' && c != '\\';
-}
+// Characters that stand for themselves.
+constexpr auto kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (size_t byte = 0x20; byte < 0x7f; ++byte) plain[byte] = byte != '"' && byte != '\\';
+  return plain;
+}();
+
+bool plain(char c) { return kPlain[static_cast<unsigned char>(c)]; }
 
 }  // namespace
 

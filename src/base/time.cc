@@ -1,8 +1,6 @@
 #include "base/time.h"
 
 #include <chrono>
-#include <cstdio>
-#include <ctime>
 
 namespace testmesh::base {
 namespace {
@@ -17,6 +15,10 @@ class SystemClock final : public Clock {
                                       .count());
   }
 };
+
+void put_number(std::string& text, size_t at, size_t digits, uint64_t number) {
+  for (size_t i = digits; i-- > 0; number /= 10) text[at + i] = static_cast<char>('0' + number % 10);
+}
 
 // Reads exactly `digits` decimal digits; -1 when they are not there.
 int take_number(std::string_view& text, size_t digits) {
@@ -44,14 +46,19 @@ const Clock& system_clock() {
 }
 
 std::string to_rfc3339(UnixNanos time) {
-  const auto seconds = static_cast<std::time_t>(time / kNanosPerSecond);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[64];
-  const int length = std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%09uZ",
-                                   parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                                   parts.tm_min, parts.tm_sec, static_cast<unsigned>(time % kNanosPerSecond));
-  return std::string(text, static_cast<size_t>(length));
+  namespace chrono = std::chrono;
+  const uint64_t seconds = time / kNanosPerSecond;
+  const chrono::year_month_day date{chrono::sys_days(chrono::days(seconds / 86'400))};
+  // Digits by hand: an answer may hold some ten thousand times.
+  std::string text = "0000-00-00T00:00:00.000000000Z";
+  put_number(text, 0, 4, static_cast<uint64_t>(static_cast<int>(date.year())));
+  put_number(text, 5, 2, static_cast<unsigned>(date.month()));
+  put_number(text, 8, 2, static_cast<unsigned>(date.day()));
+  put_number(text, 11, 2, seconds / 3600 % 24);
+  put_number(text, 14, 2, seconds / 60 % 60);
+  put_number(text, 17, 2, seconds % 60);
+  put_number(text, 20, 9, time % kNanosPerSecond);
+  return text;
 }
 
 std::optional<UnixNanos> from_rfc3339(std::string_view text) {

@@ -379,6 +379,27 @@ TEST_F(GraphBookTest, WhatThereIsNoRoomForIsCountedAndTheRestUndisturbed) {
   EXPECT_EQ(graph().not_counted, 11u);
 }
 
+TEST_F(GraphBookTest, AnEmptiedTableOfFactsChangesNothing) {
+  Trace trace, other;
+  const auto root = trace.server("shop", "GET", "/");
+  trace.query("shop", "x").under(root);
+  other.server("stock", "GET", "/");
+  add(trace);
+  const uint64_t epoch = workspace.analyzer.epoch();
+  discovery::SpanDescription description;
+  for (int i = 0; workspace.analyzer.epoch() == epoch; ++i) {
+    const std::string name = "name" + std::to_string(i);
+    description.name = name;
+    workspace.analyzer.facts(description);
+  }
+  add(other);  // its facts have the numbers of other facts now
+  add(trace);
+  remove(trace);
+  EXPECT_THAT(nodes(), ElementsAre("service shop 1", "service stock 1", "api_endpoint GET / of shop 1",
+                                   "api_endpoint GET / of stock 1", "database x \"postgresql\" 1"));
+  EXPECT_EQ(book.mismatched_removals(), 0u);
+}
+
 TEST_F(GraphBookTest, DocumentsOfSeveralBooksMakeOne) {
   Trace first, second;
   first.server("a", "GET", "/");
@@ -394,8 +415,10 @@ TEST_F(GraphBookTest, DocumentsOfSeveralBooksMakeOne) {
   EXPECT_THAT(nodes(),
               ElementsAre("service a 2", "api_endpoint GET / of a 2", "database x \"postgresql\" 1"));
   save();
-  const GraphBook* books[] = {&other.book, &book};
-  EXPECT_EQ(runtime_graph(books).nodes.front().traffic.call_count, 3u);
+  EXPECT_EQ(runtime_graph(std::array{GraphSnapshot(other.book), GraphSnapshot(book)})
+                .nodes.front()
+                .traffic.call_count,
+            3u);
 }
 
 TEST_F(GraphBookTest, DamagedDocumentsAreRefused) {

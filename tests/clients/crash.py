@@ -4,7 +4,8 @@
 A random system of services is traced over raw OTLP by several connections. The server is killed with
 SIGKILL at random moments and started again on the same data; what it had not acknowledged is sent again.
 Some parts of traces come rounds late, some batches come twice, some spans never come. An oracle that knows
-every trace tells at the end what each trace must hold and what each flow must count.
+every trace tells at the end what each trace must hold, what each flow must count, and what each node and edge
+of the System Graph.
 
 crash.py [--seed N] [--rounds N] [--traces N]: rounds of load ended by a kill, traces in each.
 """
@@ -231,13 +232,14 @@ class Trace:
     def take(self, step, parent: Span, start: int, torn_here: bool) -> int:
         """One step below `parent`; when it was over."""
         if isinstance(step, Query):
+            statement = self.rng.choice(["SELECT 1", f"INSERT INTO t VALUES ({self.rng.randint(1, 10**9)})"])
             attributes = {
                 "db.system.name": "postgresql",
                 "db.namespace": step.database,
-                "db.query.text": "SELECT 1",
+                "db.query.text": statement,
             }
             if self.rng.random() < 0.5:
-                attributes = {"db.system": "postgresql", "db.name": step.database, "db.statement": "SELECT 1"}
+                attributes = {"db.system": "postgresql", "db.name": step.database, "db.statement": statement}
             made = self.span(parent.span_id, step.service, "SELECT", CLIENT, start, attributes)
             made.end = start + self.some(3000, 9000)
         elif isinstance(step, Publish):
@@ -271,6 +273,35 @@ class Trace:
             expected.add(self.entry.start, self.entry.end - self.entry.start, error)
         return 0
 
+    def add_to_graph(self, graph: "Graph") -> None:
+        by_id = {span.span_id: span for span in self.spans}
+        above = {span.parent_id for span in self.spans}
+        for span in self.spans:
+            if span.service == "runner":
+                continue
+            parent = by_id.get(span.parent_id)
+            if parent is not None and parent.service == "runner":
+                parent = None
+            service = ("service", span.service, span.service)
+            if parent is None or parent.service != span.service:
+                graph.add(service, span)
+                if parent is not None:
+                    graph.add((("service", parent.service, parent.service), "calls", service), span)
+            told = span.attributes
+            database = told.get("db.namespace") or told.get("db.name")
+            if span.kind == SERVER:
+                graph.add_use(service, "exposes", ("api_endpoint", span.name, span.service), span)
+            elif database:
+                statement = told.get("db.query.text") or told.get("db.statement")
+                reads = "writes" if statement.startswith("INSERT") else "reads"
+                graph.add_use(service, reads, ("database", database, None), span)
+            elif span.kind == PRODUCER:
+                topic = told["messaging.destination.name"]
+                graph.add_use(service, "publishes", ("topic", topic, None), span)
+            elif span.kind == CLIENT and span.span_id not in above:
+                peer = told.get("server.address") or told.get("net.peer.name")
+                graph.add_use(service, "calls", ("external", peer, None), span)
+
     def parts(self) -> list[list[Span]]:
         """As exporters split a trace: by service, now and then in the middle."""
         by_service = collections.defaultdict(list)
@@ -282,6 +313,35 @@ class Trace:
             cut = self.rng.randint(1, len(spans)) if self.rng.random() < 0.3 else len(spans)
             parts += [part for part in (spans[:cut], spans[cut:]) if part]
         return parts
+
+
+class Graph:
+    """Nodes (type, name, service) and edges (source, type, target) -> [spans, errors, ns together]."""
+
+    def __init__(self):
+        self.counts = collections.defaultdict(lambda: [0, 0, 0])
+
+    def add(self, what, span: Span) -> None:
+        counts = self.counts[what]
+        counts[0] += 1
+        counts[1] += span.error
+        counts[2] += span.end - span.start
+
+    def add_use(self, service, use: str, what, span: Span) -> None:
+        self.add(what, span)
+        self.add((service, use, what), span)
+
+    @staticmethod
+    def told(answer: dict) -> dict:
+        found = {}
+        nodes = {node["id"]: (node["type"], node["name"], node["service"]) for node in answer["nodes"]}
+        shown = [(nodes[node["id"]], node) for node in answer["nodes"]]
+        shown += [((nodes[edge["source"]], edge["type"], nodes[edge["target"]]), edge) for edge in answer["edges"]]
+        for what, one in shown:
+            expect(what not in found, f"{what} is there twice")
+            total = round(one["avg_duration_ms"] * one["call_count"] * MS)
+            found[what] = [one["call_count"], one["error_count"], total]
+        return found
 
 
 # ---- sending ------------------------------------------------------------------------------------
@@ -510,6 +570,23 @@ class Crash:
 
         harness.eventually("the flows are as the oracle's", check, 90, 0.5)
 
+    def graph_is_exact(self) -> None:
+        expected = Graph()
+        for trace in self.traces:
+            trace.add_to_graph(expected)
+
+        def check() -> None:
+            found = Graph.told(harness.Api(self.server.port).get("/graph"))
+            wrong = [
+                f"{what}: expected {expected.counts.get(what)}, found {found.get(what)}"
+                for what in sorted(found.keys() | expected.counts.keys(), key=str)
+                if found.get(what) != expected.counts.get(what)
+            ]
+            expect(not wrong, "[spans, errors, ns] of\n  " + "\n  ".join(wrong[:20]))
+
+        harness.eventually("the graph is as the oracle's", check, 90, 0.5)
+        print(f"    {len(expected.counts)} nodes and edges", flush=True)
+
     def histograms_are_exact(self) -> None:
         api = harness.Api(self.server.port)
         expected = {variant.expected.key: variant.expected for variant in self.system.variants}
@@ -545,11 +622,13 @@ class Crash:
         self.server.stop()
         self.server.start()
         self.flows_are_exact()
+        self.graph_is_exact()
 
     def after_a_last_kill(self) -> None:
         self.server.kill()
         self.server.start()
         self.flows_are_exact()
+        self.graph_is_exact()
         self.histograms_are_exact()
         self.every_trace_has_exactly_its_spans()
 
@@ -565,6 +644,7 @@ class Crash:
         self.traces.append(trace)
         self.send([Batch(self.rng, trace.spans)], kill_after=None)
         self.flows_are_exact()
+        self.graph_is_exact()
         self.histograms_are_exact()
         self.every_trace_has_exactly_its_spans()
 
@@ -620,6 +700,7 @@ def main() -> int:
         if tally.run("crash: acknowledged spans are there after each kill", crash.load_with_kills):
             tally.run("crash: every trace has exactly its spans", crash.every_trace_has_exactly_its_spans)
             if tally.run("crash: the flows are exactly the oracle's", crash.flows_are_exact):
+                tally.run("crash: the graph is exactly the oracle's", crash.graph_is_exact)
                 tally.run("crash: the histograms add up", crash.histograms_are_exact)
                 tally.run("crash: the same after a clean stop", crash.after_a_clean_stop)
                 tally.run("crash: the same after a kill at rest", crash.after_a_last_kill)
