@@ -88,7 +88,8 @@ TEST_F(Cli, SaysWhatToDoWhenThereIsNoServer) {
   const Outcome result = run_here({"flows", "list"});
   EXPECT_EQ(result.code, 1);
   EXPECT_EQ(result.out, "");
-  EXPECT_THAT(result.err, AllOf(HasSubstr("Cannot reach " + url), HasSubstr("testmesh serve")));
+  EXPECT_THAT(result.err, AllOf(HasSubstr("Cannot reach " + url + ": Connection refused. Is the server"),
+                                HasSubstr("testmesh serve")));
 }
 
 TEST_F(Cli, ManagesWorkspacesKeysAndSettings) {

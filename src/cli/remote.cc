@@ -57,9 +57,14 @@ Result<http::Response> Remote::raw(std::string_view method, const std::string& t
                                    const http::Headers& headers) {
   auto response = client_.send(method, target, body, headers);
   if (response || response.error().code != ErrorCode::kUnavailable) return response;
-  return base::fail(ErrorCode::kUnavailable,
-                    fmt::format("Cannot reach {}: {}. Is the server running? Start it with: testmesh serve",
-                                server_, response.error().message));
+  // The client says which server too, and ends with a full stop.
+  std::string why = response.error().message;
+  if (const std::string same = server_ + " cannot be reached: "; why.starts_with(same))
+    why.erase(0, same.size());
+  if (why.ends_with('.')) why.pop_back();
+  return base::fail(
+      ErrorCode::kUnavailable,
+      fmt::format("Cannot reach {}: {}. Is the server running? Start it with: testmesh serve", server_, why));
 }
 
 Result<http::Response> Remote::answered(std::string_view method, const std::string& path,

@@ -47,8 +47,8 @@ class Screen {
     if (on_terminal()) {
       draw(last_, problem);
     } else if (problem != last_problem_) {
-      program_.terminal.err << "testmesh: " << now() << " UTC: " << printable_lines(problem)
-                            << " Trying again.\n";
+      program_.terminal.err << "testmesh: " << now() << " UTC, trying again: " << printable_lines(problem)
+                            << '\n';
       program_.terminal.err.flush();
     }
     last_problem_ = problem;
