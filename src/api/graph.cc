@@ -154,16 +154,20 @@ Answer show_graph(Context& context, const Call& call) {
   TRY_ASSIGN(standing.declared, bool_of(call, "declared"));
   TRY_ASSIGN(standing.seen, bool_of(call, "seen"));
   TRY_ASSIGN(const Format format, format_of(call));
+  TRY_ASSIGN(const std::optional<bool> endpoints, bool_of(call, "endpoints"));
+  if (endpoints && format == Format::kJson)
+    return std::unexpected(bad_parameter("endpoints", "`endpoints` goes with `format` dot or mermaid"));
+  const graph::ExportOptions drawn{.endpoints = endpoints.value_or(true)};
   TRY_ASSIGN(graph::MergedGraph all, merged_graph(context, call.workspace->id));
   if (filter.layer || filter.service || filter.since) all = graph::filtered(all, filter);
   const graph::MergedGraph shown = standing_so(std::move(all), standing);
   Reply reply;
   if (format == Format::kDot) {
     reply.content_type = kDotType;
-    reply.body = graph::to_dot(shown);
+    reply.body = graph::to_dot(shown, drawn);
   } else if (format == Format::kMermaid) {
     reply.content_type = kMermaidType;
-    reply.body = graph::to_mermaid(shown);
+    reply.body = graph::to_mermaid(shown, drawn);
   } else {
     write_graph(reply.body, shown);
   }

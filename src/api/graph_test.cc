@@ -209,6 +209,10 @@ TEST_F(Graph, ComesAsATextForToolsThatDraw) {
   EXPECT_EQ(mermaid.response.content_type, "text/plain; charset=utf-8");
   EXPECT_THAT(mermaid.response.body, HasSubstr("shop"));
   EXPECT_THAT(mermaid.response.body, ::testing::Not(HasSubstr("GET /carts/:id")));
+  const Got services = get(at("?format=dot&endpoints=false"));
+  EXPECT_THAT(services.response.body, HasSubstr("digraph"));
+  EXPECT_THAT(services.response.body, ::testing::Not(HasSubstr("GET /carts/:id")));
+  EXPECT_EQ(get(at("?format=dot&endpoints=true")).response.body, dot.response.body);
   EXPECT_EQ(graph("?format=json"), graph());
   const json document = get("/api/v1/openapi.json").body;
   const json& content =
@@ -218,8 +222,8 @@ TEST_F(Graph, ComesAsATextForToolsThatDraw) {
 }
 
 TEST_F(Graph, RefusesUnknownValues) {
-  for (const char* bad :
-       {"layer=docker", "layer=", "since=yesterday", "declared=maybe", "seen=1", "format=svg", "format="})
+  for (const char* bad : {"layer=docker", "layer=", "since=yesterday", "declared=maybe", "seen=1",
+                          "format=svg", "format=", "endpoints=false", "format=dot&endpoints=1"})
     expect_error(get(at(std::string("?") + bad)), 400, "invalid_argument");
 }
 

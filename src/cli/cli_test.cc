@@ -2,19 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <filesystem>
-#include <fstream>
-#include <map>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "api/rest_api.h"
-#include "api/testing/fake_store.h"
-#include "cli/run_cli.h"
-#include "otlp/convert.h"
-#include "transport/http/server.h"
+#include "cli/testing/cli_fixture.h"
 
 namespace testmesh::cli {
 namespace {
@@ -23,122 +13,6 @@ using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-struct Outcome {
-  int code = 0;
-  std::string out, err;
-};
-
-class Cli : public ::testing::Test {
- protected:
-  Cli()
-      : registry(store::WorkspaceRegistry::open(documents, base::system_clock()).value()),
-        api(*registry, store, layers, nullptr),
-        server({}, [this](http::Request request, http::Responder respond) {
-          answer(std::move(request), std::move(respond));
-        }) {
-    const auto endpoint = server.listen("127.0.0.1:0").value();
-    url = "http://127.0.0.1:" + std::to_string(endpoint.port);
-    server.start();
-    std::string name = (std::filesystem::temp_directory_path() / "testmesh-cli-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) std::abort();
-    directory = name;
-  }
-  ~Cli() override {
-    server.stop();
-    std::error_code error;
-    std::filesystem::remove_all(directory, error);
-  }
-
-  // The API, and ingest as far as `import` meets it.
-  void answer(http::Request request, http::Responder respond) {
-    if (api::RestApi::handles(request.path)) return api.handle(std::move(request), std::move(respond));
-    const std::scoped_lock lock(mutex);
-    ++posts;
-    http::Response response;
-    response.content_type = "application/x-protobuf";
-    if (refusals > 0) {
-      --refusals;
-      response.status = 503;
-      response.headers.emplace_back("Retry-After", "0");
-      response.body = std::string(
-          "\x08\x0e\x12\x04"
-          "busy",
-          8);
-    } else if (fatal) {
-      response.status = 403;
-      response.body = std::string(
-          "\x12\x03"
-          "off",
-          5);
-    } else {
-      received.push_back(std::move(request));
-      if (reject)
-        response.body = std::string(
-            "\x0a\x07\x08\x01\x12\x03"
-            "bad",
-            9);
-    }
-    respond(std::move(response));
-  }
-
-  Outcome run(std::vector<std::string> arguments, unsigned width = 0) {
-    arguments.insert(arguments.begin(), "testmesh");
-    return run_without_server(std::move(arguments), width);
-  }
-  Outcome run_here(std::vector<std::string> arguments, unsigned width = 0) {
-    arguments.insert(arguments.end(), {"--server", url});
-    return run(std::move(arguments), width);
-  }
-  Outcome run_without_server(const std::vector<std::string>& arguments, unsigned width) {
-    std::vector<const char*> argv;
-    for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-    std::ostringstream out, err;
-    Terminal terminal{.out = out, .err = err, .width = width};
-    Outcome result;
-    result.code = run_cli(static_cast<int>(argv.size()), argv.data(), hooks, terminal);
-    result.out = out.str();
-    result.err = err.str();
-    return result;
-  }
-
-  static model::Span span(uint8_t trace, uint8_t id, uint8_t parent, uint64_t start, uint64_t end,
-                          std::string service) {
-    model::Span made;
-    made.trace_id.bytes[0] = trace;
-    made.span_id.bytes[0] = id;
-    made.parent_span_id.bytes[0] = parent;
-    made.name = "GET /items";
-    made.kind = parent == 0 ? model::SpanKind::kServer : model::SpanKind::kInternal;
-    made.start = 1'700'000'000'000'000'000 + start;
-    made.end = 1'700'000'000'000'000'000 + end;
-    auto resource = std::make_shared<model::Resource>();
-    resource->attributes = {{"service.name", {std::move(service)}}};
-    made.resource = std::move(resource);
-    made.scope = std::make_shared<model::Scope>();
-    return made;
-  }
-  std::string file(const std::string& name, const std::string& content) {
-    const auto path = directory / name;
-    std::ofstream(path, std::ios::binary) << content;
-    return path.string();
-  }
-
-  api::FakeTelemetryStore store;
-  api::MapDocumentStore documents;
-  store::GraphLayers layers{documents};
-  std::unique_ptr<store::WorkspaceRegistry> registry;
-  api::RestApi api;
-  http::Server server;
-  std::string url;
-  std::filesystem::path directory;
-  Hooks hooks;
-
-  std::mutex mutex;
-  std::vector<http::Request> received;
-  int posts = 0, refusals = 0;
-  bool fatal = false, reject = false;
-};
 
 TEST_F(Cli, EveryCommandHasHelpWithAnExample) {
   const std::vector<std::vector<std::string>> commands = {{"import"},
@@ -214,7 +88,8 @@ TEST_F(Cli, SaysWhatToDoWhenThereIsNoServer) {
   const Outcome result = run_here({"flows", "list"});
   EXPECT_EQ(result.code, 1);
   EXPECT_EQ(result.out, "");
-  EXPECT_THAT(result.err, AllOf(HasSubstr("Cannot reach " + url), HasSubstr("testmesh serve")));
+  EXPECT_THAT(result.err, AllOf(HasSubstr("Cannot reach " + url + ": Connection refused. Is the server"),
+                                HasSubstr("testmesh serve")));
 }
 
 TEST_F(Cli, ManagesWorkspacesKeysAndSettings) {

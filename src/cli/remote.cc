@@ -57,9 +57,26 @@ Result<http::Response> Remote::raw(std::string_view method, const std::string& t
                                    const http::Headers& headers) {
   auto response = client_.send(method, target, body, headers);
   if (response || response.error().code != ErrorCode::kUnavailable) return response;
-  return base::fail(ErrorCode::kUnavailable,
-                    fmt::format("Cannot reach {}: {}. Is the server running? Start it with: testmesh serve",
-                                server_, response.error().message));
+  // The client says which server too, and ends with a full stop.
+  std::string why = response.error().message;
+  if (const std::string same = server_ + " cannot be reached: "; why.starts_with(same))
+    why.erase(0, same.size());
+  if (why.ends_with('.')) why.pop_back();
+  return base::fail(
+      ErrorCode::kUnavailable,
+      fmt::format("Cannot reach {}: {}. Is the server running? Start it with: testmesh serve", server_, why));
+}
+
+Result<http::Response> Remote::answered(std::string_view method, const std::string& path,
+                                        std::string_view body, const http::Headers& headers) {
+  TRY_ASSIGN(http::Response response, raw(method, "/api/v1" + path, body, headers));
+  if (response.status >= 400) return base::fail(code_of(response.status), sentence_of(response, server_));
+  return response;
+}
+
+Result<std::string> Remote::text(const std::string& path) {
+  TRY_ASSIGN(http::Response response, answered("GET", path, {}, {}));
+  return std::move(response.body);
 }
 
 Result<Json> Remote::call(std::string_view method, const std::string& path, const Json* body) {
@@ -69,8 +86,7 @@ Result<Json> Remote::call(std::string_view method, const std::string& path, cons
     headers.emplace_back("Content-Type", "application/json");
     text = body->dump(-1, ' ', false, Json::error_handler_t::replace);
   }
-  TRY_ASSIGN(const http::Response response, raw(method, "/api/v1" + path, text, headers));
-  if (response.status >= 400) return base::fail(code_of(response.status), sentence_of(response, server_));
+  TRY_ASSIGN(const http::Response response, answered(method, path, text, headers));
   if (response.status == 204) return Json();
   Json answer = Json::parse(response.body, nullptr, false);
   if (answer.is_discarded())
