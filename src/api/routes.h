@@ -15,6 +15,7 @@ struct Parameter {
   std::string_view name;
   std::string_view schema;  // JSON Schema, as text
   std::string_view description;
+  bool required = false;
 };
 
 struct Route {
@@ -63,6 +64,7 @@ Answer list_flow_traces(Context&, const Call&);
 Answer show_flow_histogram(Context&, const Call&);
 Answer search_traces(Context&, const Call&);
 Answer show_trace(Context&, const Call&);
+Answer diff_trace(Context&, const Call&);
 Answer search_spans(Context&, const Call&);
 Answer show_openapi(Context&, const Call&);
 Answer show_health(Context&, const Call&);

@@ -142,19 +142,21 @@ PathDiff diff_paths(Nodes left, Nodes right, const DiffLimits& limits) {
   return diff;
 }
 
-void NodeVisits::add(uint64_t duration_ns, uint64_t self_ns, bool error) {
+void NodeVisits::add(uint32_t span, uint64_t duration_ns, uint64_t self_ns, bool error) {
+  if (calls == 0 || duration_ns > longest_ns) longest = span;
   ++calls;
   errors += error;
   longest_ns = std::max(longest_ns, duration_ns);
   longest_self_ns = std::max(longest_self_ns, self_ns);
 }
 
+bool slower_than(double p95_ms, uint64_t nanos) {
+  return static_cast<double>(nanos) / kNanosPerMilli > p95_ms / (1 - kSketchError);
+}
+
 NodeFinding judge(const NodeVisits& visits, const NodeExpectation& expected) {
-  const auto above = [](uint64_t nanos, double p95_ms) {
-    return static_cast<double>(nanos) / kNanosPerMilli > p95_ms / (1 - kSketchError);
-  };
-  return {.slower = above(visits.longest_ns, expected.p95_ms),
-          .self_slower = above(visits.longest_self_ns, expected.self_p95_ms),
+  return {.slower = slower_than(expected.p95_ms, visits.longest_ns),
+          .self_slower = slower_than(expected.self_p95_ms, visits.longest_self_ns),
           .more_calls = visits.calls > expected.calls_max,
           .failed = visits.errors > 0 && expected.error_rate <= kRareError};
 }

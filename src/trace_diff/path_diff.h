@@ -39,7 +39,8 @@ struct NodeVisits {
   uint64_t calls = 0, errors = 0;
   uint64_t longest_ns = 0;       // duration of the longest
   uint64_t longest_self_ns = 0;  // greatest self time
-  void add(uint64_t duration_ns, uint64_t self_ns, bool error);
+  uint32_t longest = 0;          // position of the longest span, the first of equal ones
+  void add(uint32_t span, uint64_t duration_ns, uint64_t self_ns, bool error);
 };
 
 // What a flow expects of a node.
@@ -57,6 +58,7 @@ struct NodeFinding {
 };
 
 // Percentiles of flows are up to 1 % off: what lies within that is not slower.
+bool slower_than(double p95_ms, uint64_t nanos);
 NodeFinding judge(const NodeVisits&, const NodeExpectation&);
 
 }  // namespace testmesh::trace_diff

@@ -106,7 +106,7 @@ constexpr NodeExpectation kExpected{.calls_max = 3, .p95_ms = 20, .self_p95_ms =
 NodeVisits visits(std::vector<std::pair<uint64_t, uint64_t>> duration_and_self_ms) {
   NodeVisits made;
   for (const auto& [duration, self] : duration_and_self_ms)
-    made.add(duration * 1'000'000, self * 1'000'000, false);
+    made.add(0, duration * 1'000'000, self * 1'000'000, false);
   return made;
 }
 
@@ -121,7 +121,7 @@ TEST(FlowFinding, ASpanSlowerThanMostIsFound) {
   EXPECT_FALSE(slow.self_slower || slow.more_calls || slow.failed);
   EXPECT_TRUE(judge(visits({{12, 6}}), kExpected).self_slower);
   NodeVisits near;
-  near.add(20'199'000, 0, false);
+  near.add(0, 20'199'000, 0, false);
   EXPECT_FALSE(judge(near, kExpected).slower) << "the percentile itself may be that much off";
 }
 
@@ -132,7 +132,7 @@ TEST(FlowFinding, MoreCallsThanEverAreFound) {
 
 TEST(FlowFinding, AnErrorIsFoundWhereErrorsAreRare) {
   NodeVisits bad;
-  bad.add(1, 1, true);
+  bad.add(0, 1, 1, true);
   EXPECT_TRUE(judge(bad, kExpected).failed);
   NodeExpectation fails_often = kExpected;
   fails_often.error_rate = 0.2;
