@@ -3,7 +3,8 @@
 //
 // Input: the first byte chooses what the rest is: 0 the statistics of a flow
 // (version 1 and identity are put before them), 1 an hour's series, 2 a whole
-// flow document, 3 key and value, 4 the statistics and what follows in version 2.
+// flow document, 3 key and value, 4 and 5 the statistics and what follows in
+// versions 2 and 3.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -27,10 +28,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string id = base::to_hex(flow->id.bytes);
   std::string key = "flow/" + id;
   std::string document;
-  switch (data[0] % 5) {
+  switch (const unsigned kind = data[0] % 6) {
     case 0:
     case 4:
-      document = static_cast<char>(data[0] % 5 == 0 ? 1 : 2);
+    case 5:
+      document = static_cast<char>(kind == 0 ? 1 : kind - 2);
       discovery::put_bytes(document, discovery::FlowCatalog::encode_identity(*flow));
       document += value;
       value = document;

@@ -112,6 +112,17 @@ std::expected<std::optional<base::UnixNanos>, Failure> time_of(const Call& call,
       bad_parameter(name, fmt::format("`{}` must be an RFC 3339 time such as 2026-11-26T18:16:16.5Z", name)));
 }
 
+std::expected<std::optional<double>, Failure> share_of(const Call& call, std::string_view name) {
+  const std::string* text = call.query(name);
+  if (!text) return std::nullopt;
+  double value = 0;
+  const auto [stop, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  // NaN is in no range.
+  if (error != std::errc() || stop != text->data() + text->size() || !(value >= 0 && value <= 1))
+    return std::unexpected(bad_parameter(name, fmt::format("`{}` must be a number from 0 to 1", name)));
+  return value;
+}
+
 std::expected<std::optional<uint64_t>, Failure> milliseconds_of(const Call& call, std::string_view name) {
   const std::string* text = call.query(name);
   if (!text) return std::nullopt;

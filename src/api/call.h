@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "model/ids.h"
+#include "store/graph_layers.h"
 #include "store/telemetry_store.h"
 #include "store/workspace_registry.h"
 #include "transport/http/server.h"
@@ -44,6 +45,7 @@ using Answer = std::expected<Reply, Failure>;
 struct Context {
   store::WorkspaceRegistry& registry;
   store::TelemetryStore& store;
+  store::GraphLayers& graph_layers;
   std::function<std::string()> metrics;
   std::string openapi;
   std::mutex settings_mutex;  // a PUT reads, changes and writes
@@ -70,6 +72,7 @@ std::string cursor_of(const Call&);
 std::expected<std::optional<bool>, Failure> bool_of(const Call&, std::string_view name);
 std::expected<std::optional<base::UnixNanos>, Failure> time_of(const Call&, std::string_view name);
 std::expected<std::optional<uint64_t>, Failure> unsigned_of(const Call&, std::string_view name);
+std::expected<std::optional<double>, Failure> share_of(const Call&, std::string_view name);  // 0…1
 // Milliseconds with a fraction, as nanoseconds.
 std::expected<std::optional<uint64_t>, Failure> milliseconds_of(const Call&, std::string_view name);
 std::expected<std::optional<store::StatusFilter>, Failure> status_of(const Call&);

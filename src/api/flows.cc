@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "api/flow_json.h"
+#include "api/flow_query.h"
 #include "api/routes.h"
 #include "api/trace_query.h"
 
@@ -17,7 +18,7 @@ constexpr std::pair<std::string_view, FlowSort> kSorts[] = {
 };
 
 std::expected<discovery::FlowQuery, Failure> flow_query_of(const Call& call) {
-  discovery::FlowQuery query;
+  TRY_ASSIGN(discovery::FlowQuery query, flow_filters_of(call));
   if (const std::string* sort = call.query("sort")) {
     const auto* known =
         std::ranges::find(kSorts, std::string_view(*sort), [](const auto& entry) { return entry.first; });
@@ -34,6 +35,15 @@ std::expected<discovery::FlowQuery, Failure> flow_query_of(const Call& call) {
     query.descending = *order == "desc";
   }
   TRY_ASSIGN(query.drifted, bool_of(call, "drifted"));
+  return query;
+}
+
+Failure no_flow() { return not_found("There is no such flow in this workspace"); }
+
+}  // namespace
+
+std::expected<discovery::FlowQuery, Failure> flow_filters_of(const Call& call) {
+  discovery::FlowQuery query;
   TRY_ASSIGN(query.covered, bool_of(call, "covered"));
   query.service = text_of(call, "service");
   query.entry_service = text_of(call, "entry_service");
@@ -41,14 +51,12 @@ std::expected<discovery::FlowQuery, Failure> flow_query_of(const Call& call) {
   query.name_part = text_of(call, "q");
   TRY_ASSIGN(const auto min_occurrences, unsigned_of(call, "min_occurrences"));
   query.min_occurrences = min_occurrences.value_or(0);
+  TRY_ASSIGN(const auto min_risk, share_of(call, "min_risk"));
+  query.min_risk = min_risk.value_or(0);
   TRY_ASSIGN(query.limit, limit_of(call));
   query.cursor = cursor_of(call);
   return query;
 }
-
-Failure no_flow() { return not_found("There is no such flow in this workspace"); }
-
-}  // namespace
 
 Answer list_flows(Context& context, const Call& call) {
   TRY_ASSIGN(const discovery::FlowQuery query, flow_query_of(call));

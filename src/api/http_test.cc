@@ -18,7 +18,7 @@ class OverHttp : public ::testing::Test {
  protected:
   OverHttp()
       : registry(store::WorkspaceRegistry::open(documents, base::system_clock()).value()),
-        api(*registry, store, [] { return std::string("up 1\n"); }),
+        api(*registry, store, layers, [] { return std::string("up 1\n"); }),
         server({}, [this](http::Request request, http::Responder respond) {
           api.handle(std::move(request), std::move(respond));
         }) {
@@ -30,6 +30,7 @@ class OverHttp : public ::testing::Test {
 
   FakeTelemetryStore store;
   MapDocumentStore documents;
+  store::GraphLayers layers{documents};
   std::unique_ptr<store::WorkspaceRegistry> registry;
   RestApi api;
   http::Server server;

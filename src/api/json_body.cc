@@ -5,8 +5,6 @@
 namespace testmesh::api {
 namespace {
 
-constexpr size_t kMaxBodyBytes = 1 << 20;
-
 std::string lower_case(std::string_view text) {
   std::string lower(text);
   for (char& c : lower)
@@ -16,11 +14,11 @@ std::string lower_case(std::string_view text) {
 
 }  // namespace
 
-std::expected<nlohmann::json, Failure> json_object_of(const Call& call) {
+std::expected<std::string_view, Failure> json_text_of(const Call& call, size_t max_bytes) {
   const std::string& body = call.request.body;
-  if (call.request.body_too_large || body.size() > kMaxBodyBytes)
+  if (call.request.body_too_large || body.size() > max_bytes)
     return std::unexpected(
-        Failure(413, "too_large", fmt::format("The body is larger than {} bytes", kMaxBodyBytes)));
+        Failure(413, "too_large", fmt::format("The body is larger than {} bytes", max_bytes)));
   std::string type = lower_case(call.header("content-type"));
   type = type.substr(0, type.find(';'));
   while (!type.empty() && type.back() == ' ') type.pop_back();
@@ -32,6 +30,11 @@ std::expected<nlohmann::json, Failure> json_object_of(const Call& call) {
       !encoding.empty() && encoding != "identity")
     return std::unexpected(
         Failure(415, "unsupported_media_type", "The body must be sent without Content-Encoding"));
+  return body;
+}
+
+std::expected<nlohmann::json, Failure> json_object_of(const Call& call) {
+  TRY_ASSIGN(const std::string_view body, json_text_of(call, kMaxObjectBytes));
   // Deep nesting is refused before parsing: nothing here is deeper than two.
   size_t depth = 0, deepest = 0;
   for (const char c : body) {

@@ -51,7 +51,9 @@ json schema_reference(std::string_view name) {
 
 json path_parameter(std::string_view name) {
   json schema = name == "trace_id" ? json{{"type", "string"}, {"pattern", "^[0-9a-fA-F]{32}$"}}
-                                   : json{{"type", "string"}, {"format", "uuid"}};
+                : name == "layer"
+                    ? json{{"type", "string"}, {"enum", {"history", "flow", "infra", "spec", "code"}}}
+                    : json{{"type", "string"}, {"format", "uuid"}};
   return {{"name", name}, {"in", "path"}, {"required", true}, {"schema", std::move(schema)}};
 }
 
@@ -75,6 +77,8 @@ json responses_of(const Route& route) {
   json success{{"description", reason(route.success)}};
   if (!route.response.empty())
     success["content"][std::string(route.content_type)]["schema"] = schema_reference(route.response);
+  for (const std::string_view type : route.text_types)
+    success["content"][std::string(type)]["schema"] = {{"type", "string"}};
   responses[std::to_string(route.success)] = std::move(success);
   std::set<int> errors(route.errors.begin(), route.errors.end());
   const bool has_path_values = route.path.find('{') != std::string_view::npos;

@@ -89,11 +89,12 @@ struct RestApi::Impl {
     http::Responder respond;
   };
 
-  Impl(store::WorkspaceRegistry& registry, store::TelemetryStore& store, std::function<std::string()> metrics,
-       RestApiOptions settings)
+  Impl(store::WorkspaceRegistry& registry, store::TelemetryStore& store, store::GraphLayers& graph_layers,
+       std::function<std::string()> metrics, RestApiOptions settings)
       : options(std::move(settings)),
         context{.registry = registry,
                 .store = store,
+                .graph_layers = graph_layers,
                 .metrics = std::move(metrics),
                 .openapi = openapi_document(options.version),
                 .settings_mutex = {}} {
@@ -157,8 +158,10 @@ struct RestApi::Impl {
 };
 
 RestApi::RestApi(store::WorkspaceRegistry& registry, store::TelemetryStore& store,
-                 std::function<std::string()> prometheus_text, RestApiOptions options)
-    : impl_(std::make_unique<Impl>(registry, store, std::move(prometheus_text), std::move(options))) {}
+                 store::GraphLayers& graph_layers, std::function<std::string()> prometheus_text,
+                 RestApiOptions options)
+    : impl_(std::make_unique<Impl>(registry, store, graph_layers, std::move(prometheus_text),
+                                   std::move(options))) {}
 
 RestApi::~RestApi() { stop(); }
 

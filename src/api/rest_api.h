@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "store/graph_layers.h"
 #include "store/telemetry_store.h"
 #include "store/workspace_registry.h"
 #include "transport/http/server.h"
@@ -27,8 +28,8 @@ struct RestApiOptions {
 // workers are.
 class RestApi {
  public:
-  RestApi(store::WorkspaceRegistry&, store::TelemetryStore&, std::function<std::string()> prometheus_text,
-          RestApiOptions = {});
+  RestApi(store::WorkspaceRegistry&, store::TelemetryStore&, store::GraphLayers&,
+          std::function<std::string()> prometheus_text, RestApiOptions = {});
   ~RestApi();  // stop()
 
   // Everything under /api, and /healthz, /readyz, /metrics: also what leads

@@ -47,8 +47,7 @@ TEST_F(ApiFixture, WhatDoesNotExistIsNotFound) {
                            "/api/v1/openapi.json/x", "/api/services"})
     expect_error(get(path), 404, "not_found");
   for (const char* below :
-       {"/telemetry", "/telemetry/drift", "/telemetry/coverage", "/executions", "/graph", "/events",
-        "/settings"})
+       {"/telemetry", "/telemetry/drift", "/executions", "/graph/nodes", "/graph/layers", "/events", "/settings"})
     expect_error(get(kWorkspace + std::string(below)), 404, "not_found");
   EXPECT_EQ(get("/api/v1/workspaces/").status, 200) << "a slash at the end does no harm";
 }
@@ -73,7 +72,7 @@ TEST_F(ApiFixture, DocumentsExactlyItsRoutes) {
     EXPECT_TRUE(operation_ids.insert(std::string(route.operation_id)).second) << route.operation_id;
   }
   EXPECT_EQ(documented, served);
-  EXPECT_EQ(served.size(), 23u);
+  EXPECT_EQ(served.size(), 28u);
   // Every reference leads somewhere, and every schema is used.
   const json& schemas = document["components"]["schemas"];
   const std::string text = document.dump();
@@ -112,7 +111,8 @@ TEST_F(ApiFixture, CompressesLargeAnswersForThoseWhoCanRead) {
 }
 
 TEST_F(ApiFixture, RefusesWhenTooManyWaitAndStillAnswersHealth) {
-  api = std::make_unique<RestApi>(*registry, store, nullptr, RestApiOptions{.workers = 1, .max_queued = 2});
+  api = std::make_unique<RestApi>(*registry, store, layers, nullptr,
+                                  RestApiOptions{.workers = 1, .max_queued = 2});
   std::vector<std::future<http::Response>> answers;
   {
     const std::scoped_lock busy(store.gate);

@@ -31,7 +31,12 @@ struct Route {
   std::vector<int> errors = {};                        // further than what its parts imply
   std::string_view content_type = "application/json";  // of the response
   bool at_once = false;                                // answered without waiting for a worker: never blocks
+  std::vector<std::string_view> text_types = {};       // the response is also to be had as these
 };
+
+// Of the graph as text.
+inline constexpr std::string_view kDotType = "text/vnd.graphviz; charset=utf-8";
+inline constexpr std::string_view kMermaidType = "text/plain; charset=utf-8";
 
 std::span<const Route> routes();
 
@@ -62,6 +67,11 @@ Answer show_flow(Context&, const Call&);
 Answer list_flow_variants(Context&, const Call&);
 Answer list_flow_traces(Context&, const Call&);
 Answer show_flow_histogram(Context&, const Call&);
+Answer list_coverage(Context&, const Call&);
+Answer show_graph(Context&, const Call&);
+Answer show_graph_node(Context&, const Call&);
+Answer put_graph_layer(Context&, const Call&);
+Answer import_into_graph(Context&, const Call&);
 Answer search_traces(Context&, const Call&);
 Answer show_trace(Context&, const Call&);
 Answer diff_trace(Context&, const Call&);

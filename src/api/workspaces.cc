@@ -82,10 +82,14 @@ Answer rename_workspace(Context& context, const Call& call) {
 
 Answer remove_workspace(Context& context, const Call& call) {
   const model::WorkspaceId id = call.workspace->id;
-  if (id != model::kDefaultWorkspace) TRY(context.store.drop_workspace(id));
+  const auto drop = [&]() -> base::Result<void> {
+    TRY(context.store.drop_workspace(id));
+    return context.graph_layers.drop_workspace(id);
+  };
+  if (id != model::kDefaultWorkspace) TRY(drop());
   TRY(context.registry.remove(id));
   // Once more: for what came in while the workspace was still known.
-  TRY(context.store.drop_workspace(id));
+  TRY(drop());
   return Reply{.status = 204, .body = {}, .content_type = {}, .headers = {}};
 }
 

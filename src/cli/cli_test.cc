@@ -33,7 +33,7 @@ class Cli : public ::testing::Test {
  protected:
   Cli()
       : registry(store::WorkspaceRegistry::open(documents, base::system_clock()).value()),
-        api(*registry, store, nullptr),
+        api(*registry, store, layers, nullptr),
         server({}, [this](http::Request request, http::Responder respond) {
           answer(std::move(request), std::move(respond));
         }) {
@@ -126,6 +126,7 @@ class Cli : public ::testing::Test {
 
   api::FakeTelemetryStore store;
   api::MapDocumentStore documents;
+  store::GraphLayers layers{documents};
   std::unique_ptr<store::WorkspaceRegistry> registry;
   api::RestApi api;
   http::Server server;

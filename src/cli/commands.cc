@@ -46,7 +46,21 @@ Result<Remote> connect(Program& program) {
 }
 
 void print_json(Program& program, const Json& json) {
-  program.terminal.out << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+  program.terminal.out << json.dump(program.one_line_json ? -1 : 2, ' ', false,
+                                    Json::error_handler_t::replace)
+                       << '\n';
+}
+
+std::unexpected<base::Error> wrong_usage(Program& program, std::string sentence) {
+  program.failure_code = 2;
+  return base::fail(base::ErrorCode::kInvalidArgument, std::move(sentence));
+}
+
+std::string no_flows_yet(const Remote& remote) {
+  return fmt::format(
+      "No flows yet: send traces to {}/v1/traces (OTLP; `testmesh import FILE` does), and give them\n"
+      "a moment: a flow appears when its first trace is complete.",
+      remote.server());
 }
 
 std::string text_at(const Json& json, const char* name) {

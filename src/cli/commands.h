@@ -25,7 +25,13 @@ struct Program {
   // Set by the callback of the command that was called; run after parsing, so
   // that a wrong option anywhere is found before anything happens.
   std::function<base::Result<void>()> action;
+  int exit_code = 0;           // when the action is done
+  int failure_code = 1;        // when it fails
+  bool one_line_json = false;  // --watch: a document a line
 };
+
+// The error of a command that was called wrongly: exit code 2.
+std::unexpected<base::Error> wrong_usage(Program&, std::string sentence);
 
 // --output; and --server, --workspace for those that speak to a server.
 void add_output_option(CLI::App&, Program&);
@@ -48,6 +54,9 @@ base::Result<Json> collect(Remote&, const std::string& path,
                            std::vector<std::pair<std::string, std::string>> parameters, const char* plural,
                            size_t limit);
 
+// "No flows yet: send traces to …", for a workspace that has none.
+std::string no_flows_yet(const Remote&);
+
 void add_import(CLI::App&, Program&);
 void add_analyze(CLI::App&, Program&);
 void add_flows(CLI::App&, Program&);
@@ -56,6 +65,9 @@ void add_traces_diff(CLI::App& traces, Program&);  // called by add_traces
 void add_settings(CLI::App&, Program&);
 void add_workspaces(CLI::App&, Program&);
 void add_keys(CLI::App&, Program&);
+void add_graph(CLI::App&, Program&);
+void add_coverage(CLI::App&, Program&);
+void add_check(CLI::App&, Program&);
 
 // Shared by `traces` and `flows traces`.
 void print_traces(Program&, const Json& page);

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "cli/watch.h"
 
 namespace testmesh::cli {
 namespace {
@@ -17,8 +18,13 @@ struct Options {
   std::string id, sort = "risk_score", order = "desc", service, entry_service, environment, covered, text;
   uint64_t min_occurrences = 0;
   size_t limit = 50;
-  bool no_environment = false;
+  WatchOptions watch;
 };
+
+bool filtered(const Options& options) {
+  return !options.service.empty() || !options.entry_service.empty() || !options.environment.empty() ||
+         !options.covered.empty() || !options.text.empty() || options.min_occurrences > 0;
+}
 
 Result<void> list(Program& program, const Options& options) {
   TRY_ASSIGN(Remote remote, connect(program));
@@ -37,6 +43,13 @@ Result<void> list(Program& program, const Options& options) {
     print_json(program, page);
     return {};
   }
+  if (page["flows"].empty()) {
+    const double partial = number_at(page, "partial_traces");
+    program.terminal.out << (filtered(options) ? std::string("No flow fits these filters.")
+                                               : printable_lines(no_flows_yet(remote)))
+                         << (partial > 0 ? "\n" + counted(partial, "partial trace") : "") << '\n';
+    return {};
+  }
   Table table({{"FLOW", Align::kLeft, 36},
                {"NAME", Align::kLeft, 20},
                {"ENV", Align::kLeft, 6, 5},
@@ -53,7 +66,7 @@ Result<void> list(Program& program, const Options& options) {
                percent_text(number_at(flow, "error_rate")), duration_text(number_at(flow, "avg_duration_ms")),
                duration_text(number_at(flow, "p95_duration_ms")),
                fmt::format("{:.3f}", number_at(flow, "risk_score")), text_at(flow, "path_string")});
-  table.print(program.terminal.out, program.terminal.width);
+  table.print(program.terminal.out, program.terminal.width, program.terminal.colour);
   program.terminal.out << fmt::format("\n{} of {}; {}\n", page["flows"].size(),
                                       counted(number_at(page, "total"), "flow"),
                                       counted(number_at(page, "partial_traces"), "partial trace"));
@@ -198,7 +211,9 @@ void add_flows(CLI::App& app, Program& program) {
   list_command->footer(
       "Examples:\n  testmesh flows list\n  testmesh flows list --sort p95_duration_ms --service cart --limit "
       "10\n"
-      "  testmesh flows list --covered false --output json");
+      "  testmesh flows list --covered false --output json\n  testmesh flows list --sort last_seen_at "
+      "--watch");
+  add_watch_options(*list_command, options->watch);
   CLI::App* show_command = flows->add_subcommand("show", "Show one flow with its nodes");
   show_command->footer("Example:\n  testmesh flows show 3f0c7e1a-9a1b-8c2d-8e3f-001122334455");
   CLI::App* traces_command = flows->add_subcommand("traces", "List the traces of a flow, newest first");
@@ -219,7 +234,9 @@ void add_flows(CLI::App& app, Program& program) {
       program.action = [&program, options, run] { return run(program, *options); };
     });
   };
-  bind(list_command, list);
+  bind(list_command, [](Program& called, const Options& given) {
+    return run_watched(called, given.watch, [&](Program& round) { return list(round, given); });
+  });
   bind(show_command, show);
   bind(traces_command, traces);
   bind(histogram_command, histogram);

@@ -62,6 +62,18 @@ Result<http::Response> Remote::raw(std::string_view method, const std::string& t
                                 server_, response.error().message));
 }
 
+Result<http::Response> Remote::answered(std::string_view method, const std::string& path,
+                                        std::string_view body, const http::Headers& headers) {
+  TRY_ASSIGN(http::Response response, raw(method, "/api/v1" + path, body, headers));
+  if (response.status >= 400) return base::fail(code_of(response.status), sentence_of(response, server_));
+  return response;
+}
+
+Result<std::string> Remote::text(const std::string& path) {
+  TRY_ASSIGN(http::Response response, answered("GET", path, {}, {}));
+  return std::move(response.body);
+}
+
 Result<Json> Remote::call(std::string_view method, const std::string& path, const Json* body) {
   http::Headers headers{{"Accept", "application/json"}};
   std::string text;
@@ -69,8 +81,7 @@ Result<Json> Remote::call(std::string_view method, const std::string& path, cons
     headers.emplace_back("Content-Type", "application/json");
     text = body->dump(-1, ' ', false, Json::error_handler_t::replace);
   }
-  TRY_ASSIGN(const http::Response response, raw(method, "/api/v1" + path, text, headers));
-  if (response.status >= 400) return base::fail(code_of(response.status), sentence_of(response, server_));
+  TRY_ASSIGN(const http::Response response, answered(method, path, text, headers));
   if (response.status == 204) return Json();
   Json answer = Json::parse(response.body, nullptr, false);
   if (answer.is_discarded())

@@ -23,6 +23,8 @@ class Remote {
   // `path` behind /api/v1; the body is sent as JSON. 204 gives null.
   base::Result<Json> call(std::string_view method, const std::string& path, const Json* body = nullptr);
   base::Result<Json> get(const std::string& path) { return call("GET", path); }
+  // The same of an answer that is no JSON.
+  base::Result<std::string> text(const std::string& path);
   base::Result<http::Response> raw(std::string_view method, const std::string& target, std::string_view body,
                                    const http::Headers& headers);
 
@@ -32,6 +34,8 @@ class Remote {
 
  private:
   Remote(std::string server, std::string workspace, http::Client client);
+  base::Result<http::Response> answered(std::string_view method, const std::string& path,
+                                        std::string_view body, const http::Headers& headers);
   std::string server_, workspace_path_;
   http::Client client_;
 };

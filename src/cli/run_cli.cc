@@ -15,18 +15,40 @@ namespace {
 
 constexpr int kDone = 0, kFailed = 1, kWrongUsage = 2;
 
-unsigned terminal_width() {
-  if (!isatty(STDOUT_FILENO)) return 0;
+winsize terminal_size() {
   winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return 80;
+  if (!isatty(STDOUT_FILENO)) return size;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) size.ws_col = 80;
+  if (size.ws_row == 0) size.ws_row = 24;
+  return size;
+}
+
+// NO_COLOR is how people say that they want none (no-color.org).
+bool wants_colour() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  return isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && terminal &&
+         std::string_view(terminal) != "dumb";
+}
+
+const CLI::App& last_command(const CLI::App& app) {
+  const CLI::App* last = &app;
+  while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
+  return *last;
 }
 
 // The last command named, if it wants another behind it that is not there.
 const CLI::App* group_without_command(const CLI::App& app) {
-  const CLI::App* last = &app;
-  while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
-  return last->get_require_subcommand_min() > 0 ? last : nullptr;
+  const CLI::App& last = last_command(app);
+  return last.get_require_subcommand_min() > 0 ? &last : nullptr;
+}
+
+// The same, if it can do without but was given a word that is none.
+const CLI::App* group_with_unknown_command(const CLI::App& app) {
+  const CLI::App& last = last_command(app);
+  const bool group = !last.get_subcommands([](const CLI::App*) { return true; }).empty();
+  const std::vector<std::string> rest = last.remaining();
+  return group && !rest.empty() && !rest.front().starts_with('-') ? &last : nullptr;
 }
 
 void complain_of_no_command(const CLI::App& group, std::ostream& err) {
@@ -57,10 +79,20 @@ int parse_and_run(int argc, const char* const* argv, const Hooks& hooks, Termina
   add_settings(app, program);
   add_workspaces(app, program);
   add_keys(app, program);
+  add_graph(app, program);
+  add_coverage(app, program);
+  add_check(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {
     if (const CLI::App* group = group_without_command(app)) {
+      complain_of_no_command(*group, terminal.err);
+      return kWrongUsage;
+    }
+    app.exit(error, terminal.out, terminal.err);
+    return kWrongUsage;
+  } catch (const CLI::ExtrasError& error) {
+    if (const CLI::App* group = group_with_unknown_command(app)) {
       complain_of_no_command(*group, terminal.err);
       return kWrongUsage;
     }
@@ -75,17 +107,10 @@ int parse_and_run(int argc, const char* const* argv, const Hooks& hooks, Termina
     return kWrongUsage;
   }
   const base::Result<void> done = program.action();
-  if (done) return kDone;
+  if (done) return program.exit_code;
   terminal.out.flush();
-  std::string sentence = done.error().message;
-  std::string shown;
-  for (size_t begin = 0; begin <= sentence.size();) {  // line by line: printable() takes newlines out
-    const size_t end = std::min(sentence.find('\n', begin), sentence.size());
-    shown += (begin == 0 ? "" : "\n") + printable(std::string_view(sentence).substr(begin, end - begin));
-    begin = end + 1;
-  }
-  terminal.err << "testmesh: " << shown << '\n';
-  return kFailed;
+  terminal.err << "testmesh: " << printable_lines(done.error().message) << '\n';
+  return program.failure_code;
 }
 
 }  // namespace
@@ -109,8 +134,14 @@ int run_cli(int argc, const char* const* argv, const Hooks& hooks, Terminal& ter
 }
 
 int run_cli(int argc, const char* const* argv, const Hooks& hooks) {
-  Terminal terminal{
-      .out = std::cout, .err = std::cerr, .width = terminal_width(), .progress = isatty(STDERR_FILENO) != 0};
+  const winsize size = terminal_size();
+  Terminal terminal{.out = std::cout,
+                    .err = std::cerr,
+                    .width = size.ws_col,
+                    .progress = isatty(STDERR_FILENO) != 0,
+                    .height = size.ws_row,
+                    .colour = wants_colour(),
+                    .in = &std::cin};
   const int code = run_cli(argc, argv, hooks, terminal);
   std::cout.flush();
   return std::cout.good() || code != kDone ? code : kFailed;

@@ -2,6 +2,7 @@
 // passed in, so that this module needs none of its parts.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
@@ -10,6 +11,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "model/ids.h"
 
 namespace testmesh::cli {
@@ -37,17 +39,26 @@ struct Hooks {
                                                             const model::WorkspaceId&)>
       open_data_dir;
   std::string version = "0.1.0";
+  // Time as --since and --watch see it, so that tests own it.
+  const base::Clock* clock = &base::system_clock();
+  // Waits so long between two rounds of --watch; false: the user wants to stop
+  // (Ctrl-C). Empty: a real wait.
+  std::function<bool(std::chrono::milliseconds)> pause = {};
 };
 
 // How output looks: what a terminal shows is cut to its width.
 struct Terminal {
   std::ostream& out;
   std::ostream& err;
-  unsigned width = 0;     // columns of `out`; 0: not a terminal, nothing is cut
-  bool progress = false;  // `err` is a terminal
+  unsigned width = 0;          // columns of `out`; 0: not a terminal, nothing is cut
+  bool progress = false;       // `err` is a terminal
+  unsigned height = 0;         // lines of `out`; 0: not a terminal
+  bool colour = false;         // `out` is a terminal that shows colours, and they are wanted
+  std::istream* in = nullptr;  // what a FILE of `-` reads
 };
 
-// Exit code: 0 done, 1 it failed, 2 it was called wrongly.
+// Exit code: 0 done, 1 it failed, 2 it was called wrongly. `check`: 1 it found
+// something, 2 it could not look.
 int run_cli(int argc, const char* const* argv, const Hooks&);
 int run_cli(int argc, const char* const* argv, const Hooks&, Terminal&);
 

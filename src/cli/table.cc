@@ -12,13 +12,14 @@ constexpr size_t kGap = 2;
 
 }  // namespace
 
-void Table::add(std::vector<std::string> cells) {
+void Table::add(std::vector<std::string> cells, Style style) {
   for (std::string& cell : cells) cell = printable(cell);
   cells.resize(columns_.size());
   rows_.push_back(std::move(cells));
+  styles_.push_back(style);
 }
 
-void Table::print(std::ostream& out, unsigned width) const {
+void Table::print(std::ostream& out, unsigned width, bool colour) const {
   struct Shown {
     size_t column, width;
   };
@@ -48,7 +49,7 @@ void Table::print(std::ostream& out, unsigned width) const {
     if (!widest) break;
     --widest->width;
   }
-  const auto print_row = [&](const auto& cell_of) {
+  const auto print_row = [&](const auto& cell_of, Style style) {
     std::string line;
     for (const Shown& one : shown) {
       const Column& column = columns_[one.column];
@@ -59,10 +60,10 @@ void Table::print(std::ostream& out, unsigned width) const {
                                             : pad_right(std::move(cell), one.width);
     }
     while (!line.empty() && line.back() == ' ') line.pop_back();
-    out << line << '\n';
+    out << painted(std::move(line), style, colour) << '\n';
   };
-  print_row([&](size_t i) { return columns_[i].title; });
-  for (const auto& row : rows_) print_row([&](size_t i) { return row[i]; });
+  print_row([&](size_t i) { return columns_[i].title; }, Style::kBold);
+  for (size_t at = 0; at < rows_.size(); ++at) print_row([&](size_t i) { return rows_[at][i]; }, styles_[at]);
 }
 
 }  // namespace testmesh::cli

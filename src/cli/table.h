@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/text.h"
+
 namespace testmesh::cli {
 
 enum class Align { kLeft, kRight };
@@ -23,13 +25,15 @@ struct Column {
 class Table {
  public:
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
-  void add(std::vector<std::string> cells);  // made printable here
+  void add(std::vector<std::string> cells, Style = Style::kPlain);  // made printable here
+  bool empty() const { return rows_.empty(); }
   // `width` 0: nothing is cut.
-  void print(std::ostream&, unsigned width) const;
+  void print(std::ostream&, unsigned width, bool colour = false) const;
 
  private:
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
+  std::vector<Style> styles_;  // of the rows
 };
 
 }  // namespace testmesh::cli

@@ -8,12 +8,23 @@
 namespace testmesh::cli {
 namespace {
 
-constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+// C0, C1, and what turns the direction of text or hides in it.
+bool harmful(uint32_t code) {
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
+         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+}
 
-struct Character {
-  uint32_t code = 0;
-  size_t bytes = 0;  // 0: no UTF-8
-};
+size_t columns_of(uint32_t code) {
+  if (code >= 0x300 && code <= 0x36f) return 0;
+  const bool wide = (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) ||
+                    (code >= 0xac00 && code <= 0xd7a3) || (code >= 0xf900 && code <= 0xfaff) ||
+                    (code >= 0xfe30 && code <= 0xfe6f) || (code >= 0xff00 && code <= 0xff60) ||
+                    (code >= 0xffe0 && code <= 0xffe6) || (code >= 0x1f300 && code <= 0x1faff) ||
+                    (code >= 0x20000 && code <= 0x3fffd);
+  return wide ? 2 : 1;
+}
+
+}  // namespace
 
 Character first_character(std::string_view text) {
   const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
@@ -34,23 +45,21 @@ Character first_character(std::string_view text) {
   return {code, length};
 }
 
-// C0, C1, and what turns the direction of text or hides in it.
-bool harmful(uint32_t code) {
-  return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
-         (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+std::string printable_lines(std::string_view text) {
+  std::string shown;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    shown += (begin == 0 ? "" : "\n") + printable(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return shown;
 }
 
-size_t columns_of(uint32_t code) {
-  if (code >= 0x300 && code <= 0x36f) return 0;
-  const bool wide = (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xa4cf) ||
-                    (code >= 0xac00 && code <= 0xd7a3) || (code >= 0xf900 && code <= 0xfaff) ||
-                    (code >= 0xfe30 && code <= 0xfe6f) || (code >= 0xff00 && code <= 0xff60) ||
-                    (code >= 0xffe0 && code <= 0xffe6) || (code >= 0x1f300 && code <= 0x1faff) ||
-                    (code >= 0x20000 && code <= 0x3fffd);
-  return wide ? 2 : 1;
+std::string painted(std::string text, Style style, bool colour) {
+  static constexpr const char* kCodes[] = {"", "1", "2", "32", "33", "31"};
+  if (!colour || style == Style::kPlain || text.empty()) return text;
+  return std::string("\x1b[") + kCodes[static_cast<int>(style)] + "m" + text + "\x1b[0m";
 }
-
-}  // namespace
 
 std::string printable(std::string_view text) {
   std::string out;

@@ -1,14 +1,29 @@
 // Text on a terminal: how wide it is, and how it is made harmless.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace testmesh::cli {
 
+// The first character of a text that is not empty.
+struct Character {
+  uint32_t code = 0;
+  size_t bytes = 0;  // 0: no UTF-8
+};
+Character first_character(std::string_view text);
+inline constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
+
 // Telemetry is written by strangers: control characters (a terminal would obey
 // them) and bytes that are no UTF-8 become U+FFFD.
 std::string printable(std::string_view text);
+// The same of a text of several lines: newlines stay.
+std::string printable_lines(std::string_view text);
+
+enum class Style { kPlain, kBold, kDim, kGood, kWarning, kBad };
+// Printable text in the style, where the terminal shows colours.
+std::string painted(std::string text, Style, bool colour);
 
 // Columns that printable text takes.
 size_t width_of(std::string_view text);

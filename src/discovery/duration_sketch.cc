@@ -194,7 +194,34 @@ uint16_t BucketCounts::highest() const {
   return static_cast<uint16_t>(top.bucket());
 }
 
+namespace {
+
+constexpr size_t kMaxDescents = 8;
+
+// Of many: their sum, bucket by bucket.
+uint16_t at_rank_of_sum(std::span<const BucketCounts* const> counts, uint64_t rank) {
+  thread_local std::vector<uint64_t> sums(size_t{UINT16_MAX} + 1);  // all zero in between
+  uint64_t below = 0;
+  uint16_t lowest = UINT16_MAX, highest = 0;
+  for (const BucketCounts* one : counts) {
+    below += one->total();
+    one->for_each([&](uint16_t bucket, uint64_t count) {
+      sums[bucket] += count;
+      lowest = std::min(lowest, bucket);
+      highest = std::max(highest, bucket);
+    });
+  }
+  CHECK(rank >= 1 && rank <= below);
+  uint16_t bucket = highest;
+  while ((below -= sums[bucket]) >= rank) --bucket;
+  std::fill(sums.begin() + lowest, sums.begin() + highest + 1, 0);
+  return bucket;
+}
+
+}  // namespace
+
 uint16_t BucketCounts::at_rank(std::span<const BucketCounts* const> counts, uint64_t rank) {
+  if (counts.size() > kMaxDescents) return at_rank_of_sum(counts, rank);
   uint64_t below = 0;                          // counted in the buckets not yet passed
   thread_local std::vector<Descent> descents;  // ten thousand flows, one allocation
   descents.clear();

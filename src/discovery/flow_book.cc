@@ -9,7 +9,8 @@ namespace testmesh::discovery {
 namespace {
 
 // 1: identity, statistics. 2: and the services of the latest trace's nodes.
-constexpr uint8_t kFlowVersion = 2;
+// 3: and the names of the tests.
+constexpr uint8_t kFlowVersion = 3;
 constexpr std::string_view kFlowPrefix = "flow/";
 constexpr std::string_view kHistoryPrefix = "hist/";
 
@@ -186,6 +187,7 @@ void FlowBook::take_dirty(base::UnixNanos now, int64_t retention_days, const Doc
     put_bytes(document, FlowCatalog::encode_identity(*entry->flow));
     entry->stats.encode(document);
     put_shown(document, *entry->flow, entry->stats.shown);
+    entry->stats.tests.encode(document);
     sink(flow_key(id), document);
   }
   impl_->dirty.clear();
@@ -235,6 +237,7 @@ base::Result<void> FlowBook::load(FlowCatalog& catalog, std::string_view key, st
   FlowStats stats(flow->nodes.size());
   stats.decode(in);
   if (version > 1) stats.shown = read_shown(in, *flow);
+  if (version > 2) stats.tests.decode(in);
   if (!in.ok() || !in.at_end()) return std::unexpected(corrupt(key, "the statistics do not read back"));
 
   const bool met = impl_->find(flow) != nullptr;

@@ -70,7 +70,15 @@ class FlowBook {
 
 // ---- Questions --------------------------------------------------------------
 
-enum class FlowSort { kRiskScore, kOccurrenceCount, kErrorRate, kLastSeenAt, kAvgDurationMs, kP95DurationMs };
+enum class FlowSort {
+  kRiskScore,
+  kOccurrenceCount,
+  kErrorRate,
+  kLastSeenAt,
+  kAvgDurationMs,
+  kP95DurationMs,
+  kCoverage,  // coverage_rank
+};
 
 struct FlowQuery {
   FlowSort sort = FlowSort::kRiskScore;
@@ -82,6 +90,7 @@ struct FlowQuery {
   std::optional<std::string> environment;  // "" : those without one
   std::optional<std::string> name_part;    // `q`: part of the name in any case (ASCII)
   uint64_t min_occurrences = 0;
+  double min_risk = 0;
   size_t limit = 50;
   std::string cursor;  // as next_cursor gave it
 };
@@ -103,12 +112,14 @@ struct FlowSummary {
   bool drifted = false;
   base::UnixNanos first_seen = 0, last_seen = 0;
   std::optional<base::UnixNanos> last_tested;  // start of the latest test trace
-  std::vector<std::string> tests = {};         // names of the tests that exercise it, sorted; the first few
+  std::vector<std::string> tests = {};         // that exercise it, sorted; the latest 10
 };
 
 struct FlowPage {
   std::vector<FlowSummary> flows;
   uint64_t total = 0;           // matching flows, all pages
+  uint64_t uncovered = 0;       // those of them that no test exercises
+  uint64_t all_traces = 0;      // occurrences of all flows, matching or not
   uint64_t partial_traces = 0;  // of the workspace
   std::optional<std::string> next_cursor;
 };

@@ -475,8 +475,9 @@ void expect_everything(const World& world, MaxTally& tally) {
   EXPECT_EQ(totals.test, expected.test);
   for (const FlowBook* book : books) EXPECT_EQ(book->mismatched_removals(), 0);
 
-  for (const FlowSort sort : {FlowSort::kRiskScore, FlowSort::kOccurrenceCount, FlowSort::kErrorRate,
-                              FlowSort::kLastSeenAt, FlowSort::kAvgDurationMs, FlowSort::kP95DurationMs}) {
+  for (const FlowSort sort :
+       {FlowSort::kRiskScore, FlowSort::kOccurrenceCount, FlowSort::kErrorRate, FlowSort::kLastSeenAt,
+        FlowSort::kAvgDurationMs, FlowSort::kP95DurationMs, FlowSort::kCoverage}) {
     for (const bool descending : {true, false}) {
       FlowQuery query;
       query.sort = sort;
@@ -488,6 +489,7 @@ void expect_everything(const World& world, MaxTally& tally) {
         ASSERT_TRUE(page.has_value());
         EXPECT_EQ(page->total, expected.flows);
         EXPECT_EQ(page->partial_traces, expected.partial);
+        EXPECT_EQ(page->all_traces, expected.occurrences);
         EXPECT_LE(page->flows.size(), 3);
         listed.insert(listed.end(), page->flows.begin(), page->flows.end());
         query.cursor = page->next_cursor.value_or("");
@@ -507,6 +509,8 @@ void expect_everything(const World& world, MaxTally& tally) {
             return s.avg_duration_ms;
           case FlowSort::kP95DurationMs:
             return s.p95_duration_ms;
+          case FlowSort::kCoverage:
+            return s.risk_score + (s.test_count == 0 ? 2 : 0);  // no risk is above 1
         }
         return 0;
       };

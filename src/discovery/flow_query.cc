@@ -7,6 +7,7 @@
 #include <bit>
 
 #include "base/hex.h"
+#include "discovery/coverage.h"
 #include "discovery/flow_book_impl.h"
 
 namespace testmesh::discovery {
@@ -120,6 +121,9 @@ void complete(FlowSummary& summary, const Merged& merged) {
   const NodeList shown = shown_nodes(merged);
   summary.nodes = shown ? *shown : summary.flow->nodes;
   summary.p95_duration_ms = milliseconds(percentile_ns(merged, 95));
+  TestNames tests;
+  for (const Part& part : merged.parts) tests.merge(part.entry->stats.tests);
+  for (const TestNames::Test& test : tests.items()) summary.tests.push_back(test.name);
 }
 
 // name_of(a) <=> name_of(b) without building them where one look settles it.
@@ -156,6 +160,8 @@ uint64_t sort_value(FlowSort sort, const FlowSummary& summary, const Merged& mer
       return std::bit_cast<uint64_t>(summary.avg_duration_ms);
     case FlowSort::kP95DurationMs:
       return percentile_ns(merged, 95);
+    case FlowSort::kCoverage:
+      return coverage_rank(summary);
   }
   return 0;
 }
@@ -330,11 +336,14 @@ base::Result<FlowPage> list_flows(Books books, const FlowCatalog& catalog, const
       for (const Part& part : merged.parts) page.partial_traces += part.entry->stats.partial;
       continue;
     }
-    if (!passes_identity(query, merged)) continue;
     const FlowSummary summary = sum_up(merged);
-    if (summary.occurrence_count < query.min_occurrences) continue;
-    if (query.covered && *query.covered != (summary.test_count > 0)) continue;
+    page.all_traces += summary.occurrence_count;
+    if (!passes_identity(query, merged)) continue;
+    if (summary.occurrence_count < query.min_occurrences || summary.risk_score < query.min_risk) continue;
+    const bool covered = is_covered(summary);
+    if (query.covered && *query.covered != covered) continue;
     ++page.total;
+    page.uncovered += covered ? 0 : 1;
     const Ranked one{sort_value(query.sort, summary, merged), summary.occurrence_count, merged.flow, i};
     if (!after || order(*after, one)) ranked.push_back(one);
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "discovery/names.h"
+
 namespace testmesh::discovery {
 namespace {
 
@@ -19,6 +21,60 @@ uint32_t mapped(const std::vector<uint32_t>& node_map, uint32_t node) {
 }
 
 }  // namespace
+
+void TestNames::add(std::string_view name, base::UnixNanos start) {
+  if (!name.empty()) add(name, 1, start);
+}
+
+void TestNames::add(std::string_view name, uint64_t traces, base::UnixNanos last) {
+  const auto place = std::ranges::lower_bound(tests_, name, {}, &Test::name);
+  if (place != tests_.end() && place->name == name) {
+    place->traces += traces;
+    place->last = std::max(place->last, last);
+    return;
+  }
+  tests_.insert(place, Test{std::string(name), traces, last});
+  if (tests_.size() <= kMax) return;
+  tests_.erase(std::ranges::min_element(tests_, {}, &Test::last));
+}
+
+void TestNames::remove(std::string_view name) {
+  const auto place = std::ranges::lower_bound(tests_, name, {}, &Test::name);
+  if (place != tests_.end() && place->name == name && --place->traces == 0) tests_.erase(place);
+}
+
+void TestNames::merge(const TestNames& other) {
+  for (const Test& test : other.tests_) add(test.name, test.traces, test.last);
+}
+
+void TestNames::encode(std::string& out) const {
+  put_varint(out, tests_.size());
+  for (const Test& test : tests_) {
+    put_bytes(out, test.name);
+    put_varint(out, test.traces);
+    put_varint(out, test.last);
+  }
+}
+
+void TestNames::decode(ByteReaderView& in) {
+  tests_.clear();
+  const uint64_t count = in.varint();
+  if (count > kMax) return in.fail();
+  for (uint64_t i = 0; i < count && in.ok(); ++i) {
+    Test test{.name = std::string(in.bytes()), .traces = in.varint(), .last = in.varint()};
+    if (test.name.empty() || test.name.size() > kMaxTestNameBytes || test.traces == 0 ||
+        test.traces > 1ULL << 62 || (i > 0 && test.name <= tests_.back().name)) {
+      return in.fail();
+    }
+    tests_.push_back(std::move(test));
+  }
+}
+
+size_t TestNames::heap_bytes() const {
+  size_t bytes = tests_.capacity() * sizeof(Test);
+  for (const Test& test : tests_) bytes += test.name.capacity();
+  return bytes;
+}
 
 bool FlowStats::count_calls(const FlowMatch& match, const std::vector<uint32_t>& node_map,
                             std::vector<uint32_t>& calls) const {
@@ -40,6 +96,7 @@ void FlowStats::add(const model::TraceId& trace, TraceClass trace_class, const F
   ++count_of(trace_class);
   if (trace_class == TraceClass::kTest) {
     latest_tests.add({match.start, trace});
+    tests.add(match.test_name, match.start);
     return;
   }
   // With many flows every sketch lies in a line of its own that no cache holds:
@@ -80,7 +137,11 @@ bool FlowStats::remove(const model::TraceId& trace, TraceClass trace_class, cons
   bool held = subtract(count_of(trace_class), uint64_t{1});
   if (trace_class == TraceClass::kTest) {
     latest_tests.remove({match.start, trace});
-    if (test == 0) latest_tests.clear();
+    tests.remove(match.test_name);
+    if (test == 0) {
+      latest_tests.clear();
+      tests = {};
+    }
     return held;
   }
   held &= subtract(duration_sum, Uint128{match.duration_ns});
@@ -130,6 +191,7 @@ void FlowStats::merge(const FlowStats& other, const std::vector<uint32_t>& node_
   slowest.merge(other.slowest);
   latest_errors.merge(other.latest_errors);
   latest_tests.merge(other.latest_tests);
+  tests.merge(other.tests);
   for (size_t i = 0; i < other.nodes.size(); ++i) {
     const uint32_t index = mapped(node_map, static_cast<uint32_t>(i));
     if (index >= nodes.size()) continue;
@@ -204,7 +266,7 @@ void FlowStats::decode(ByteReaderView& in) {
 }
 
 size_t FlowStats::heap_bytes() const {
-  size_t bytes = durations.heap_bytes() + nodes.capacity() * sizeof(NodeStats) + 16;
+  size_t bytes = tests.heap_bytes() + durations.heap_bytes() + nodes.capacity() * sizeof(NodeStats) + 16;
   if (shown) bytes += shown->size() * sizeof(model::PathNode);
   for (const NodeStats& node : nodes) {
     bytes += node.duration.heap_bytes() + node.self.heap_bytes() + node.calls.heap_bytes();

@@ -1,7 +1,8 @@
-// What one book knows of one flow. Internal to flow_book.cc and flow_query.cc.
+// What one book knows of one flow. Internal to the books and the questions put to them.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,32 @@ struct NodeStats {
   uint64_t retries = 0;
 };
 
+// The tests that exercise a flow. Of more names than are kept the ones that ran
+// last stay; a forgotten name that runs again is counted from then on.
+class TestNames {
+ public:
+  static constexpr size_t kMax = 10;
+  struct Test {
+    std::string name;
+    uint64_t traces = 0;
+    base::UnixNanos last = 0;  // start of its latest trace; stays when that is taken away
+  };
+
+  void add(std::string_view name, base::UnixNanos start);  // empty: nothing
+  void remove(std::string_view name);                      // forgotten or empty: nothing
+  void merge(const TestNames& other);
+  std::span<const Test> items() const { return tests_; }  // by name
+
+  void encode(std::string& out) const;
+  void decode(ByteReaderView& in);
+  size_t heap_bytes() const;
+
+ private:
+  void add(std::string_view name, uint64_t traces, base::UnixNanos last);
+
+  std::vector<Test> tests_;
+};
+
 // Whole and partial traces share every figure: whether partial ones count is
 // a question of whether the flow exists, and then all of them do.
 struct FlowStats {
@@ -39,6 +66,7 @@ struct FlowStats {
   LargestTraces<6> slowest;
   LargestTraces<6> latest_errors;
   LargestTraces<4> latest_tests;
+  TestNames tests;
   // The nodes of the trace with the greatest start, among equal ones of the one
   // counted last; null: the flow's own. When that trace is taken away they stay
   // until one is counted that starts no earlier than all that remain.
@@ -59,6 +87,7 @@ struct FlowStats {
   void merge(const FlowStats& other, const std::vector<uint32_t>& node_map);
   bool is_later_than(const FlowStats& other) const;  // by the latest trace, tests apart
 
+  // All but `shown` and `tests`.
   void encode(std::string& out) const;
   // Also refuses figures that contradict each other.
   void decode(ByteReaderView& in);

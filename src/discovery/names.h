@@ -14,6 +14,8 @@
 
 namespace testmesh::discovery {
 
+inline constexpr size_t kMaxTestNameBytes = 200;
+
 struct SpanNames {
   // SERVER and INTERNAL: the api_endpoint, should the span add one. HTTP
   // before RPC; "" : none.
@@ -23,7 +25,9 @@ struct SpanNames {
   bool route_from_path = false;  // `route` (and so `endpoint`) is subject to the trie, not applied yet
 
   // CLIENT and INTERNAL with a database system.
-  std::string database;  // "" : none
+  std::string database;         // "" : none
+  std::string database_system;  // by its present name
+  bool writes = false;          // else it reads
 
   // PRODUCER and CONSUMER: the destination. CLIENT and INTERNAL: only if the
   // span sends and `database` is empty (the first row that fits counts).
@@ -37,6 +41,7 @@ struct SpanNames {
 
   std::string operation;   // the span name, templated
   bool is_test = false;    // 2.7
+  std::string test_name;   // of a test span: `testmesh.flow.name`, at most kMaxTestNameBytes; "" : none
   bool is_resend = false;  // http.request.resend_count above 0
 
   friend bool operator==(const SpanNames&, const SpanNames&) = default;
@@ -57,6 +62,12 @@ std::string template_path(std::string_view path);
 // Whether an HTTP span of this name has its route from it, should no attribute
 // say one: `GET /items/{id}`.
 bool names_route(std::string_view span_name);
+
+// Whether a span of this name is a test span, whatever its attributes (2.7).
+bool is_test_name(std::string_view span_name);
+
+// The name of a test, cut to kMaxTestNameBytes between characters.
+std::string_view test_name_of(std::string_view text);
 
 // Word by word; `HTTP GET` -> `GET`.
 std::string template_span_name(std::string_view name);

@@ -17,6 +17,9 @@ inline constexpr Slot kPathSlots[] = {Slot::kUrlPath, Slot::kHttpTarget};
 inline constexpr Slot kUrlSlots[] = {Slot::kUrlFull, Slot::kHttpUrl};
 inline constexpr Slot kDbSystemSlots[] = {Slot::kDbSystemName, Slot::kDbSystem};
 inline constexpr Slot kDbNamespaceSlots[] = {Slot::kDbNamespace, Slot::kDbName};
+// Operation, else statement; one bit of it counts (db_operation.h).
+inline constexpr Slot kDbOperationSlots[] = {Slot::kDbOperationName, Slot::kDbOperation, Slot::kDbQueryText,
+                                             Slot::kDbStatement};
 inline constexpr Slot kDestinationSlots[] = {
     Slot::kMessagingDestinationTemplate, Slot::kMessagingDestinationName, Slot::kMessagingDestination,
     Slot::kMessagingRabbitmqDestinationRoutingKey, Slot::kMessagingRabbitmqRoutingKey};
@@ -27,6 +30,7 @@ inline constexpr Slot kPeerServiceSlots[] = {Slot::kServicePeerName, Slot::kPeer
 inline constexpr Slot kServerAddressSlots[] = {Slot::kServerAddress, Slot::kNetPeerName};
 inline constexpr Slot kResendSlots[] = {Slot::kHttpRequestResendCount};
 inline constexpr Slot kExecutionSlots[] = {Slot::kTestmeshExecutionId};
+inline constexpr Slot kTestNameSlots[] = {Slot::kTestmeshFlowName};
 
 // "Database or messaging attributes" (2.2): any of these.
 inline constexpr Slot kDatabaseSlots[] = {Slot::kDbSystemName, Slot::kDbSystem, Slot::kDbNamespace,

@@ -20,6 +20,10 @@ struct KeyOfSlot {
 constexpr KeyOfSlot kKeys[] = {
     {"db.name", Slot::kDbName},
     {"db.namespace", Slot::kDbNamespace},
+    {"db.operation", Slot::kDbOperation},
+    {"db.operation.name", Slot::kDbOperationName},
+    {"db.query.text", Slot::kDbQueryText},
+    {"db.statement", Slot::kDbStatement},
     {"db.system", Slot::kDbSystem},
     {"db.system.name", Slot::kDbSystemName},
     {"http.method", Slot::kHttpMethod},
@@ -43,6 +47,7 @@ constexpr KeyOfSlot kKeys[] = {
     {"server.address", Slot::kServerAddress},
     {"service.peer.name", Slot::kServicePeerName},
     {"testmesh.execution.id", Slot::kTestmeshExecutionId},
+    {"testmesh.flow.name", Slot::kTestmeshFlowName},
     {"url.full", Slot::kUrlFull},
     {"url.path", Slot::kUrlPath},
 };
@@ -83,7 +88,9 @@ std::optional<Slot> slot_of(std::string_view attribute_key) {
 SlotSet relevant_slots(model::SpanKind kind, const SlotSet& present, std::string_view name) {
   SlotSet relevant;
   read(kResendSlots, present, relevant);
-  read(kExecutionSlots, present, relevant);
+  // Ordinary spans may carry a test's name along; only test spans are told apart by it.
+  const bool is_test = read(kExecutionSlots, present, relevant) || is_test_name(name) || name.empty();
+  if (is_test) read(kTestNameSlots, present, relevant);
   switch (kind) {
     case model::SpanKind::kServer:
       read_endpoint(present, name, relevant);
@@ -100,6 +107,7 @@ SlotSet relevant_slots(model::SpanKind kind, const SlotSet& present, std::string
       if (!client) read_endpoint(present, name, relevant);
       if (read(kDbSystemSlots, present, relevant)) {
         read(kDbNamespaceSlots, present, relevant);
+        read(kDbOperationSlots, present, relevant);
         break;
       }
       if (read(kMessagingOperationSlots, present, relevant)) {

@@ -158,7 +158,8 @@ base::Result<void> Engine::recover() {
         std::make_unique<Shard>(ShardOptions{.index = index,
                                              .max_open_bytes = options_.max_open_bytes / options_.shards,
                                              .late_filter_bytes = (16u << 20) / options_.shards,
-                                             .checkpoint_interval = options_.checkpoint_interval},
+                                             .checkpoint_interval = options_.checkpoint_interval,
+                                             .graph = options_.graph},
                                 clock_, documents_, settings_of_, counters_));
     TRY_ASSIGN(const Shard::Restored restored,
                shards_.back()->restore(
@@ -563,13 +564,17 @@ base::Result<void> Engine::ready() const {
 struct Engine::LockedBooks {
   std::vector<std::unique_lock<std::mutex>> locks;
   std::vector<const discovery::FlowBook*> books;
+  std::vector<const graph::GraphBook*> graphs;
 };
 
 Engine::LockedBooks Engine::lock_books(const Workspace& workspace) {
   LockedBooks locked;
   for (auto& shard : shards_) {
     locked.locks.push_back(shard->lock_for_read());
-    if (ShardWorkspace* here = shard->workspace(workspace.id)) locked.books.push_back(&here->book);
+    if (ShardWorkspace* here = shard->workspace(workspace.id)) {
+      locked.books.push_back(&here->book);
+      locked.graphs.push_back(&here->graph);
+    }
   }
   return locked;
 }
@@ -601,7 +606,11 @@ std::optional<discovery::FlowHistogram> Engine::flow_histogram(const model::Work
   return discovery::flow_histogram(locked.books, shared->catalog, flow);
 }
 
-base::Result<graph::RuntimeGraph> Engine::graph(const model::WorkspaceId&) { return graph::RuntimeGraph{}; }
+base::Result<graph::RuntimeGraph> Engine::graph(const model::WorkspaceId& id) {
+  const auto shared = workspace(id);
+  const LockedBooks locked = lock_books(*shared);
+  return graph::runtime_graph(locked.graphs);
+}
 
 discovery::BookTotals Engine::totals(const model::WorkspaceId& id) {
   const auto shared = workspace(id);

@@ -23,6 +23,8 @@ namespace testmesh::graph {
 // counted in RuntimeGraph::not_counted.
 inline constexpr size_t kMaxCells = 100'000;
 
+inline constexpr std::string_view kDocumentPrefix = "graph/";
+
 // Single-threaded. `analyzer` outlives it.
 class GraphBook {
  public:
@@ -38,7 +40,10 @@ class GraphBook {
   void take_dirty(const discovery::DocumentSink&);
   base::Result<void> load(std::string_view key, std::string_view value);
 
+  // Spans to take away that were not there; zero unless the caller took away
+  // what it had not added.
   uint64_t mismatched_removals() const;
+  uint64_t not_counted() const;  // RuntimeGraph
   size_t memory_bytes() const;
 
   struct Impl;

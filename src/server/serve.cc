@@ -20,6 +20,7 @@
 #include "server/metrics.h"
 #include "server/options.h"
 #include "store/documents/document_store.h"
+#include "store/graph_layers.h"
 #include "store/workspace_registry.h"
 #include "transport/http/server.h"
 
@@ -45,7 +46,8 @@ base::Result<Storage> open_storage(const ServeOptions& options) {
   TRY_ASSIGN(storage.engine,
              engine::Engine::open({.data_directory = options.data_dir,
                                    .shards = options.shards,
-                                   .max_open_bytes = options.max_open_mib << 20},
+                                   .max_open_bytes = options.max_open_mib << 20,
+                                   .graph = options.graph},
                                   *storage.documents, base::system_clock(),
                                   [registry = storage.registry.get()](const model::WorkspaceId& id) {
                                     return registry->settings(id);
@@ -140,7 +142,8 @@ int serve(int argc, const char* const* argv) {
       },
       otlp::json_to_protobuf, ingest_counters);
   http::Server* server_view = nullptr;
-  api::RestApi rest(*storage->registry, *storage->engine,
+  store::GraphLayers graph_layers(*storage->documents);
+  api::RestApi rest(*storage->registry, *storage->engine, graph_layers,
                     [&] {
                       return metrics_text(*storage->engine, ingest_counters,
                                           server_view ? server_view->stats() : http::ServerStats{});

@@ -34,7 +34,7 @@ class ApiFixture : public ::testing::Test {
 
   ApiFixture() {
     registry = std::move(store::WorkspaceRegistry::open(documents, base::system_clock()).value());
-    api = std::make_unique<RestApi>(*registry, store, [] { return std::string("up 1\n"); });
+    api = std::make_unique<RestApi>(*registry, store, layers, [] { return std::string("up 1\n"); });
   }
 
   static http::Request request(std::string method, const std::string& target, std::string body = {},
@@ -114,6 +114,7 @@ class ApiFixture : public ::testing::Test {
 
   FakeTelemetryStore store;
   MapDocumentStore documents;
+  store::GraphLayers layers{documents};
   std::unique_ptr<store::WorkspaceRegistry> registry;
   std::unique_ptr<RestApi> api;
 };

@@ -45,6 +45,8 @@ class FakeTelemetryStore final : public store::TelemetryStore {
     flow_query = query;
     if (failure) return std::unexpected(*failure);
     discovery::FlowPage page{.flows = {}, .total = details.size(), .partial_traces = 3, .next_cursor = {}};
+    for (const auto& detail : details) page.uncovered += detail.summary.test_count == 0 ? 1 : 0;
+    for (const auto& detail : details) page.all_traces += detail.summary.occurrence_count;
     for (const auto& detail : details)
       if (page.flows.size() < query.limit) page.flows.push_back(detail.summary);
     if (page.flows.size() < details.size()) page.next_cursor = "more";

@@ -1,0 +1,4 @@
+#include "store/graph_layers.h"
+
+#include <gtest/gtest.h>
+namespace testmesh::store {}  // namespace testmesh::store
