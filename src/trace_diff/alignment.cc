@@ -173,9 +173,9 @@ class Aligner {
       size_t looked_at = 0;
       for (size_t i = first_left_over(queue); i < queue.calls.size() && looked_at < kMostCandidates; ++i) {
         const uint32_t right = queue.calls[i];
-        if (!left_over(right_, right) || right_[right].below.empty()) continue;
         if (!afford(1)) return;
         ++looked_at;
+        if (!left_over(right_, right) || right_[right].below.empty()) continue;
         if (const double alike = likeness(left, right); alike >= kLeastLikeness && alike > best.likeness)
           best = {alike, left, right};
       }
