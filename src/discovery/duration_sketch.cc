@@ -151,6 +151,19 @@ void BucketCounts::clear() {
   swap(empty);
 }
 
+BucketCounts BucketCounts::copy() const {
+  BucketCounts same;
+  same.total_ = total_;
+  same.base_ = base_;
+  same.length_ = length_;
+  same.width_ = width_;
+  if (data_) {
+    same.data_.reset(new unsigned char[data_bytes()]);
+    std::memcpy(same.data_.get(), data_.get(), data_bytes());
+  }
+  return same;
+}
+
 void BucketCounts::swap(BucketCounts& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(total_, other.total_);
@@ -273,8 +286,7 @@ void BucketCounts::decode(ByteReaderView& in, uint16_t max_bucket) {
 
 size_t BucketCounts::heap_bytes() const {
   if (!data_) return 0;
-  const size_t used = width_ == 0 ? base_ * sizeof(Listed) : size_t{length_} * width_;
-  return (used + 7) / 8 * 8 + 16;  // and what malloc puts before it
+  return (data_bytes() + 7) / 8 * 8 + 16;  // and what malloc puts before it
 }
 
 }  // namespace testmesh::discovery

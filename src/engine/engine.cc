@@ -564,17 +564,13 @@ base::Result<void> Engine::ready() const {
 struct Engine::LockedBooks {
   std::vector<std::unique_lock<std::mutex>> locks;
   std::vector<const discovery::FlowBook*> books;
-  std::vector<const graph::GraphBook*> graphs;
 };
 
 Engine::LockedBooks Engine::lock_books(const Workspace& workspace) {
   LockedBooks locked;
   for (auto& shard : shards_) {
     locked.locks.push_back(shard->lock_for_read());
-    if (ShardWorkspace* here = shard->workspace(workspace.id)) {
-      locked.books.push_back(&here->book);
-      locked.graphs.push_back(&here->graph);
-    }
+    if (ShardWorkspace* here = shard->workspace(workspace.id)) locked.books.push_back(&here->book);
   }
   return locked;
 }
@@ -608,8 +604,13 @@ std::optional<discovery::FlowHistogram> Engine::flow_histogram(const model::Work
 
 base::Result<graph::RuntimeGraph> Engine::graph(const model::WorkspaceId& id) {
   const auto shared = workspace(id);
-  const LockedBooks locked = lock_books(*shared);
-  return graph::runtime_graph(locked.graphs);
+  // A trace counts in one shard: what each says at its own moment fits together.
+  std::vector<graph::GraphSnapshot> snapshots;
+  for (auto& shard : shards_)
+    shard->read([&] {
+      if (ShardWorkspace* here = shard->workspace(id)) snapshots.emplace_back(here->graph);
+    });
+  return graph::runtime_graph(snapshots);
 }
 
 discovery::BookTotals Engine::totals(const model::WorkspaceId& id) {

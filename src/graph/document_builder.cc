@@ -128,7 +128,7 @@ base::Result<Document> Document::parse(std::string_view text, const DocumentLimi
   const size_t first = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
   const bool is_flow = first != std::string_view::npos && (text[first] == '{' || text[first] == '[');
   auto json = is_flow ? parse_json(text, limits) : base::Result<Document>(Document());
-  if (is_flow && json) return json;
+  if (is_flow && json) return json;  // otherwise it may be YAML that begins like JSON
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   if (text.size() > limits.bytes)
     return base::fail(

@@ -4,7 +4,8 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
-#include <spanstream>
+#include <istream>
+#include <streambuf>
 
 #include "base/utf8.h"
 #include "graph/document_builder.h"
@@ -33,10 +34,38 @@ Document::Kind kind_of(const std::string& tag, std::string_view text) {
 
 struct Refused {};  // thrown through yaml-cpp, which has no other way to stop
 
+// What yaml-cpp reads. Its scanner may run ahead of all events (the outermost of
+// many brackets could still be a key, if a colon came behind it) and holds some
+// 200 bytes for each that it meets, so what may open something is counted.
+class Text final : public std::streambuf {
+ public:
+  explicit Text(std::string_view text) {
+    // streambuf's pointers are not const; nothing writes through these.
+    char* const begin = const_cast<char*>(text.data());
+    setg(begin, begin, begin + text.size());
+  }
+  void event() { opened_ = 0; }
+  bool ran_ahead() const { return opened_ > kMaxOpened; }
+
+ protected:
+  std::streamsize xsgetn(char* to, std::streamsize size) override {
+    const std::streamsize count = std::streambuf::xsgetn(to, size);
+    opened_ += static_cast<size_t>(
+        std::count_if(to, to + count, [](char c) { return c == '[' || c == '{' || c == '*' || c == '&'; }));
+    if (ran_ahead()) throw Refused();
+    return count;
+  }
+
+ private:
+  static constexpr size_t kMaxOpened = 200'000;
+
+  size_t opened_ = 0;  // since the last event
+};
+
 // Aliases come as such: nothing is expanded.
 class Reader final : public YAML::EventHandler {
  public:
-  explicit Reader(DocumentBuilder& builder) : builder_(builder) {}
+  Reader(DocumentBuilder& builder, Text& text) : builder_(builder), text_(text) {}
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -63,11 +92,13 @@ class Reader final : public YAML::EventHandler {
 
  private:
   static uint32_t line(const YAML::Mark& mark) { return static_cast<uint32_t>(mark.line + 1); }
-  static void check(bool taken) {
+  void check(bool taken) {
+    text_.event();
     if (!taken) throw Refused();
   }
 
   DocumentBuilder& builder_;
+  Text& text_;
 };
 
 // yaml-cpp's sentence, which may quote the text at any length.
@@ -82,16 +113,19 @@ std::string problem_of(const YAML::Exception& error) {
 
 base::Result<Document> read_yaml(std::string_view text, const DocumentLimits& limits) {
   DocumentBuilder builder(limits);
-  std::ispanstream stream{std::span<const char>(text)};
+  Text buffer(text);
   try {
+    std::istream stream(&buffer);
     YAML::Parser parser(stream);
-    Reader reader(builder);
+    Reader reader(builder, buffer);
     // A second document is refused by the builder.
     while (parser.HandleNextDocument(reader)) {
     }
   } catch (const Refused&) {
     return base::fail(base::ErrorCode::kInvalidArgument,
-                      fmt::format("The document is refused: {}", builder.refusal()));
+                      buffer.ran_ahead()
+                          ? std::string("The document is refused: too many brackets opened and not closed")
+                          : fmt::format("The document is refused: {}", builder.refusal()));
   } catch (const YAML::Exception& error) {
     return base::fail(base::ErrorCode::kInvalidArgument, problem_of(error));
   }

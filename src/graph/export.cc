@@ -7,6 +7,8 @@
 #include <optional>
 #include <tuple>
 
+#include "base/utf8.h"
+
 namespace testmesh::graph {
 namespace {
 
@@ -19,7 +21,7 @@ std::string with_commas(uint64_t number) {
 std::string percent(double share) {
   const double value = share * 100;
   if (value < 0.1) return "< 0.1 %";
-  return value < 10 ? fmt::format("{:.1f} %", value) : fmt::format("{:.0f} %", value);
+  return value < 1 ? fmt::format("{:.1f} %", value) : fmt::format("{:.0f} %", value);
 }
 
 struct Drawn {
@@ -82,16 +84,25 @@ std::vector<Drawn> drawn_edges(const MergedGraph& graph, const ExportOptions& op
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
+// Names in spans may be any bytes; files for others are UTF-8.
+std::string readable(std::string_view text) {
+  std::string result(text);
+  if (!base::valid_utf8(text))
+    std::ranges::replace_if(result, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
+  std::ranges::replace_if(result, is_control, ' ');
+  return result;
+}
+
 // Inside `"…"`: Graphviz reads `\N` and `&lt;` in labels.
 std::string dot_text(std::string_view text) {
   std::string escaped;
-  for (const char c : text) {
+  for (const char c : readable(text)) {
     if (c == '"' || c == '\\')
       escaped.append(1, '\\').append(1, c);
     else if (c == '&')
       escaped += "&amp;";
     else
-      escaped += is_control(c) ? ' ' : c;
+      escaped += c;
   }
   return escaped;
 }
@@ -101,10 +112,8 @@ std::string dot_text(std::string_view text) {
 std::string mermaid_text(std::string_view text) {
   constexpr std::string_view kSpecial = "\"#&<>`%\\;*_~[]{}()|$@";
   std::string escaped;
-  for (const char c : text) {
-    if (is_control(c))
-      escaped += ' ';
-    else if (kSpecial.find(c) != std::string_view::npos)
+  for (const char c : readable(text)) {
+    if (kSpecial.find(c) != std::string_view::npos)
       fmt::format_to(std::back_inserter(escaped), "#{};", static_cast<int>(c));
     else
       escaped += c;

@@ -214,7 +214,7 @@ void GraphBook::Impl::merge_into(uint32_t cell, Cell& from) {
 
 // ---- names that change -------------------------------------------------------
 
-std::optional<std::string> GraphBook::Impl::renamed(const BookNode& node) const {
+std::optional<std::string> renamed(const BookNode& node, const discovery::NameTries& tries) {
   const size_t space = node.name.find(' ');
   if (!node.from_path || space == std::string::npos) return std::nullopt;
   std::string route = node.name.substr(space + 1);
@@ -227,7 +227,7 @@ void GraphBook::Impl::rename_endpoints() {
   // All names first: numbers of nodes and places of cells are taken again on the way.
   boost::unordered_flat_map<uint32_t, std::string> names;
   for (uint32_t node = 0; node < nodes.size(); ++node)
-    if (auto name = renamed(nodes[node])) names.emplace(node, *std::move(name));
+    if (auto name = renamed(nodes[node], tries)) names.emplace(node, *std::move(name));
   if (names.empty()) return;
   std::vector<std::pair<uint32_t, std::string>> moves;
   for (uint32_t place = 0; place < cells.size(); ++place)

@@ -89,8 +89,6 @@ struct GraphBook::Impl {
   void apply(std::span<const discovery::SpanInput> spans, const discovery::TraceAnalysis& analysis);
   void prepare();
   void forget_facts();
-  // An endpoint's name after what the tries have learned; nullopt: unchanged.
-  std::optional<std::string> renamed(const BookNode& node) const;
   void rename_endpoints();
 
   // What is remembered of facts while an epoch of the analyzer, and a version
@@ -134,6 +132,16 @@ struct GraphBook::Impl {
   std::vector<uint8_t> states;                                   // of the spans of the trace at hand
   std::string key;                                               // scratch
 };
+
+struct GraphSnapshot::Impl {
+  const discovery::NameTries* tries = nullptr;
+  std::vector<BookNode> nodes;
+  std::vector<Cell> cells;  // that count something
+  uint64_t not_counted = 0;
+};
+
+// An endpoint's name after what the tries have learned; nullopt: unchanged.
+std::optional<std::string> renamed(const BookNode& node, const discovery::NameTries& tries);
 
 // What a cell is, as bytes; its document is named after them.
 std::string identity_of(const CellView& cell);

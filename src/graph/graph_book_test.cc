@@ -394,8 +394,10 @@ TEST_F(GraphBookTest, DocumentsOfSeveralBooksMakeOne) {
   EXPECT_THAT(nodes(),
               ElementsAre("service a 2", "api_endpoint GET / of a 2", "database x \"postgresql\" 1"));
   save();
-  const GraphBook* books[] = {&other.book, &book};
-  EXPECT_EQ(runtime_graph(books).nodes.front().traffic.call_count, 3u);
+  EXPECT_EQ(runtime_graph(std::array{GraphSnapshot(other.book), GraphSnapshot(book)})
+                .nodes.front()
+                .traffic.call_count,
+            3u);
 }
 
 TEST_F(GraphBookTest, DamagedDocumentsAreRefused) {

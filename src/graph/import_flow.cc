@@ -39,6 +39,8 @@ class Flow {
       if (document_.error()) break;
       read_node(node);
     }
+    if (!path && !document_.find(flow, "steps"))
+      document_.fail(flow, "the flow has neither `steps` nor `trace.expected_path`: it is no flow file");
     if (document_.size(path) == 0)
       import_.warn(flow, "the flow has no `trace.expected_path`; it declares nothing");
     return std::move(import_).take(std::string(service.empty() ? document_.text(name) : service));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <utility>
 
 #include "base/utf8.h"
 #include "graph/import_builder.h"
@@ -52,7 +53,14 @@ class LayerReader {
     if (!problems_.empty()) return base::fail(base::ErrorCode::kInvalidArgument, all_problems());
     find_ends();
     find_owners();
+    auto edges_aside = std::exchange(content_.edges, {});
     normalise(content_);
+    const size_t declared = content_.nodes.size();
+    content_.edges = std::move(edges_aside);
+    normalise(content_);
+    if (content_.nodes.size() > declared)
+      warnings_.add(fmt::format("edges name {} nodes that `nodes` does not list; they are added",
+                                content_.nodes.size() - declared));
     if (warnings) *warnings = std::move(warnings_).take();
     return std::move(content_);
   }
@@ -76,7 +84,8 @@ class LayerReader {
   }
 
   void note_unknown(const std::string& where, Node map, std::initializer_list<std::string_view> known) {
-    if (document_.size(map) <= known.size() && known.size() == 2) return;
+    const auto has = [&](std::string_view name) { return static_cast<bool>(document_.find(map, name)); };
+    if (static_cast<size_t>(std::ranges::count_if(known, has)) == document_.size(map)) return;
     for (const auto& [name, value] : document_.entries(map))
       if (std::ranges::find(known, name) == known.end())
         warnings_.add(fmt::format("{}: `{}` is not known and left out", where, base::utf8_prefix(name, 60)));
@@ -213,16 +222,22 @@ class LayerReader {
     }
     for (LayerEdge& edge : content_.edges)
       for (NodeKey* end : {&edge.source, &edge.target}) {
-        if (end->type != NodeType::kApiEndpoint || !end->service.empty()) continue;
+        if (!is_open(*end)) continue;
         const auto found = services.find({end->type, end->name});
-        if (found != services.end() && found->second.second) end->service = found->second.first;
+        if (found == services.end()) continue;
+        if (found->second.second)
+          end->service = found->second.first;
+        else
+          warnings_.add(fmt::format("an edge names {}, which several services have; say which with `service`",
+                                    describe(*end)));
       }
   }
 
+  static bool is_open(const NodeKey& key) {
+    return key.type == NodeType::kApiEndpoint && key.service.empty();
+  }
+
   void find_owners() {
-    const auto is_open = [](const NodeKey& key) {
-      return key.type == NodeType::kApiEndpoint && key.service.empty();
-    };
     std::map<std::string, std::string> owners;  // "": several
     for (const LayerEdge& edge : content_.edges) {
       if (edge.type != EdgeType::kExposes || edge.source.type != NodeType::kService || !is_open(edge.target))

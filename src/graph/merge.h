@@ -69,11 +69,11 @@ struct MergedGraph {
 MergedGraph merge(const RuntimeGraph&, std::span<const Layer> layers);
 
 struct GraphFilter {
-  std::optional<LayerName> layer;  // what that layer knows
+  std::optional<LayerName> layer = {};  // what that layer knows
   // Its nodes, those one edge away, and the edges that touch its nodes. As it is
   // called, otherwise equal but for case and `-_.`.
-  std::optional<std::string> service;
-  std::optional<base::UnixNanos> since;  // last seen then or later
+  std::optional<std::string> service = {};
+  std::optional<base::UnixNanos> since = {};  // last seen then or later
 };
 // Keeps what fits all that is given; an edge stays when both its ends do, a
 // conflict with its node or edge.

@@ -102,11 +102,10 @@ struct EdgeKey {
 
 class Builder {
  public:
-  void add(const GraphBook::Impl& book) {
+  void add(const GraphSnapshot::Impl& book) {
     result_.not_counted += book.not_counted;
     places_.assign(book.nodes.size(), kNone);
     for (const Cell& cell : book.cells) {
-      if (!cell.used || cell.count == 0) continue;
       const uint32_t target = place_of(book, cell.key.target);
       const uint32_t source = place_of(book, cell.key.source);
       const uint32_t endpoint = place_of(book, cell.key.endpoint);
@@ -156,11 +155,13 @@ class Builder {
         node.properties.emplace("system", json_text(nodes_[place].second));
       node.traffic = traffic[place];
     }
-    traffic = edge_sums_.traffic();
+    const std::vector<Traffic> edge_traffic = edge_sums_.traffic();
     result_.edges.reserve(edges_.size());
-    for (size_t i = 0; i < edges_.size(); ++i)
-      result_.edges.push_back(
-          {position[edges_[i].source], position[edges_[i].target], edges_[i].type, traffic[i]});
+    for (size_t i = 0; i < edges_.size(); ++i) {
+      const EdgeKey& edge = edges_[i];
+      result_.edges.push_back({position[edge.source], position[edge.target], edge.type,
+                               edge.type == EdgeType::kExposes ? traffic[edge.target] : edge_traffic[i]});
+    }
     std::ranges::sort(result_.edges, {}, [](const RuntimeEdge& edge) {
       return std::tuple(edge.source, edge.target, edge.type);
     });
@@ -169,14 +170,14 @@ class Builder {
 
  private:
   // Of a node of a book, by its present name.
-  uint32_t place_of(const GraphBook::Impl& book, uint32_t number) {
+  uint32_t place_of(const GraphSnapshot::Impl& book, uint32_t number) {
     if (number == kNone) return kNone;
     uint32_t& place = places_[number];
     if (place != kNone) return place;
     const BookNode& node = book.nodes[number];
     std::pair<NodeKey, std::string> identity{{node.type, node.name, {}}, {}};
     auto& [key, system] = identity;
-    if (auto name = book.renamed(node)) key.name = *std::move(name);
+    if (auto name = renamed(node, *book.tries)) key.name = *std::move(name);
     if (node.type == NodeType::kService) key.service = node.name;
     if (node.type == NodeType::kApiEndpoint) key.service = node.owner;
     if (node.type == NodeType::kDatabase) system = node.owner;
@@ -190,6 +191,7 @@ class Builder {
     return place = known->second;
   }
 
+  // An endpoint has one service: what its edge counts is what it counts itself.
   void add_edge(uint32_t source, uint32_t target, EdgeType type, const Cell& cell) {
     node_sums_.see(source, cell);
     const auto [known, is_new] = edge_places_.try_emplace({source, target, type}, edges_.size());
@@ -197,7 +199,7 @@ class Builder {
       edges_.push_back({source, target, type});
       edge_sums_.add_place();
     }
-    edge_sums_.add(known->second, cell);
+    if (type != EdgeType::kExposes) edge_sums_.add(known->second, cell);
   }
   void add_endpoint(uint32_t service, uint32_t endpoint, const Cell& cell) {
     node_sums_.add(endpoint, cell);
@@ -219,9 +221,32 @@ class Builder {
 
 }  // namespace
 
-RuntimeGraph runtime_graph(std::span<const GraphBook* const> books) {
+GraphSnapshot::GraphSnapshot(const GraphBook& book) {
+  const GraphBook::Impl& now = book.impl();
+  auto copy = std::make_unique<Impl>();
+  copy->tries = &now.tries;
+  copy->nodes = now.nodes;
+  copy->not_counted = now.not_counted;
+  copy->cells.reserve(now.cell_ids.size());
+  for (const Cell& cell : now.cells) {
+    if (cell.count == 0) continue;
+    copy->cells.push_back(Cell{.key = cell.key,
+                               .used = true,
+                               .count = cell.count,
+                               .errors = cell.errors,
+                               .duration_ns = cell.duration_ns,
+                               .first_seen = cell.first_seen,
+                               .last_seen = cell.last_seen,
+                               .durations = cell.durations.copy()});
+  }
+  impl_ = std::move(copy);
+}
+GraphSnapshot::GraphSnapshot(GraphSnapshot&&) noexcept = default;
+GraphSnapshot::~GraphSnapshot() = default;
+
+RuntimeGraph runtime_graph(std::span<const GraphSnapshot> books) {
   Builder builder;
-  for (const GraphBook* book : books) builder.add(book->impl());
+  for (const GraphSnapshot& book : books) builder.add(book.impl());
   return std::move(builder).build();
 }
 

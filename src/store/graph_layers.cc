@@ -45,7 +45,8 @@ struct PartName {
     return is_put() ? std::string(kPut) : fmt::format("{}{}/{}", kImport, kind, service);
   }
   std::string words() const {
-    return is_put() ? "what was PUT" : fmt::format("the {} import of {}", kind, service);
+    return is_put() ? "what was PUT"
+                    : fmt::format("the {} import{}{}", kind, service.empty() ? "" : " of ", service);
   }
   static std::optional<PartName> of_key(std::string_view key) {
     if (key == kPut) return PartName{};

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <map>
 #include <string>
 #include <vector>
@@ -51,8 +52,7 @@ class GraphFixture {
   }
 
   static RuntimeGraph graph_of(const GraphBook& some) {
-    const GraphBook* books[] = {&some};
-    return runtime_graph(books);
+    return runtime_graph(std::array{GraphSnapshot(some)});
   }
   RuntimeGraph graph() const { return graph_of(book); }
   // "type name count", in the answer's order.
