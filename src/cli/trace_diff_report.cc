@@ -22,8 +22,15 @@ constexpr size_t kShownContributions = 12;
 constexpr size_t kLeastFolded = 3;
 constexpr double kShareWorthShowing = 0.05;
 
-Json object_at(const Json& json, const char* name) { return json.value(name, Json::object()); }
-Json list_at(const Json& json, const char* name) { return json.value(name, Json::array()); }
+// Empty when it is absent, null or something else.
+Json object_at(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  return found != json.end() && found->is_object() ? *found : Json::object();
+}
+Json list_at(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  return found != json.end() && found->is_array() ? *found : Json::array();
+}
 bool present(const Json& json, const char* name) {
   const auto found = json.find(name);
   return found != json.end() && found->is_object();
@@ -53,6 +60,11 @@ Mark mark_of(const std::string& change) {
 std::string indent(uint64_t depth) {
   if (depth <= kDeepestIndent) return std::string(depth * 2, ' ');
   return fmt::format("{:>{}} ", fmt::format("[{}]", depth), kDeepestIndent * 2 - 1);
+}
+
+// A sentence on as many lines as it takes.
+void say(std::ostream& out, const std::string& sentence, const DiffLook& look) {
+  out << wrap(sentence, " ", look.width, 0) << '\n';
 }
 
 void print_trace_line(std::ostream& out, const char* name, const Json& trace, const DiffLook& look) {
@@ -186,8 +198,11 @@ void print_contributions(std::ostream& out, const Json& diff, const DiffLook& lo
   const Json parts = list_at(diff, "contributions");
   const double whole = number_at(diff, "duration_delta_ms");
   if (parts.empty()) return;
-  out << "\nWhere the time went (on the critical path; the differences sum to " << signed_duration(whole)
-      << ")\n";
+  out << '\n';
+  say(out,
+      fmt::format("Where the time went (on the critical path; the differences sum to {})",
+                  signed_duration(whole)),
+      look);
   Table table({{"DIFFERENCE", Align::kRight, 8},
                {"LEFT", Align::kRight, 7, 2},
                {"RIGHT", Align::kRight, 7, 3},
@@ -268,15 +283,18 @@ void print_trace_diff(std::ostream& out, const Json& diff, const DiffLook& look)
   print_trace_line(out, "right", object_at(diff, "right"), look);
   const std::string summary =
       summary_text(object_at(diff, "summary"), {"added", "removed", "moved", "changed"});
-  out << fmt::format("{}; {} in time; {}\n", summary.empty() ? "The same calls" : "Calls: " + summary,
-                     signed_duration(number_at(diff, "duration_delta_ms")),
-                     diff.value("same_path", false) ? "one path" : "other paths");
+  say(out,
+      fmt::format("{}; {} in time; {}", summary.empty() ? "The same calls" : "Calls: " + summary,
+                  signed_duration(number_at(diff, "duration_delta_ms")),
+                  diff.value("same_path", false) ? "one path" : "other paths"),
+      look);
   print_paths(out, diff, look);
   out << '\n';
   print_calls(out, diff, look);
-  out << "\n+ only right   - only left   > moved   ~ other count or status   ! status error\n";
+  out << '\n';
+  say(out, "+ only right   - only left   > moved   ~ other count or status   ! status error", look);
   if (diff.value("truncated", false))
-    out << "Too large to compare every pair of calls: some were matched as they come.\n";
+    say(out, "Too large to compare every pair of calls: some were matched as they come.", look);
   print_contributions(out, diff, look);
 }
 
@@ -291,10 +309,13 @@ void print_flow_diff(std::ostream& out, const Json& diff, const DiffLook& look) 
   out << (look.width == 0 ? line : cut(line, look.width)) << '\n';
   const std::string summary =
       summary_text(object_at(diff, "summary"), {"missing", "unexpected", "moved", "changed"});
-  out << fmt::format("{}; {} against the average{}.\n\n",
-                     summary.empty() ? "The trace is as the flow" : "Nodes: " + summary,
-                     signed_duration(number_at(diff, "duration_delta_ms")),
-                     diff.value("slower", false) ? ", longer than 95 %" : "");
+  say(out,
+      fmt::format("{}; {} against the average{}.",
+                  summary.empty() ? "The trace is as the flow" : "Nodes: " + summary,
+                  signed_duration(number_at(diff, "duration_delta_ms")),
+                  diff.value("slower", false) ? ", longer than 95 %" : ""),
+      look);
+  out << '\n';
   Table table({{"", Align::kLeft, 1},
                {"TYPE", Align::kLeft, 12, 6},
                {"IDENTIFIER", Align::kLeft, 16},
@@ -316,7 +337,7 @@ void print_flow_diff(std::ostream& out, const Json& diff, const DiffLook& look) 
               mark.style);
   }
   table.print(out, look.width, look.colour);
-  if (diff.value("truncated", false)) out << "Paths too long to compare: matched as they come.\n";
+  if (diff.value("truncated", false)) say(out, "Paths too long to compare: matched as they come.", look);
 }
 
 }  // namespace testmesh::cli

@@ -30,7 +30,7 @@ class TracesDiff : public ::testing::Test {
  protected:
   TracesDiff()
       : registry(store::WorkspaceRegistry::open(documents, base::system_clock()).value()),
-        api(*registry, store, nullptr),
+        api(*registry, store, layers, nullptr),
         server({}, [this](http::Request request, http::Responder respond) {
           api.handle(std::move(request), std::move(respond));
         }) {
@@ -109,6 +109,7 @@ class TracesDiff : public ::testing::Test {
   api::FakeTelemetryStore store;
   api::MapDocumentStore documents;
   std::unique_ptr<store::WorkspaceRegistry> registry;
+  store::GraphLayers layers{documents};
   api::RestApi api;
   http::Server server;
   std::string url;
@@ -126,7 +127,7 @@ TEST_F(TracesDiff, MarksWhatDiffersInTheTree) {
   EXPECT_THAT(result.out, HasSubstr("\n+   mail  send  "));
   EXPECT_THAT(result.out,
               HasSubstr("Where the time went (on the critical path; the differences sum to +200 ms)\n"));
-  EXPECT_THAT(result.out, HasSubstr("\n   +120 ms   5.0 ms   125 ms  ~  stock    SELECT\n"));
+  EXPECT_THAT(result.out, HasSubstr("\n   +120 ms   5.0 ms   125 ms  ~  stock     SELECT\n"));
   EXPECT_THAT(result.out, Not(HasSubstr("\x1b")));
 }
 
@@ -144,11 +145,7 @@ TEST_F(TracesDiff, FitsTheTerminal) {
   add_two_traces();
   for (const unsigned width : {30u, 60u, 80u, 120u}) {
     std::istringstream lines(diff({a, b}, width).out);
-    for (std::string line; std::getline(lines, line);) {
-      const bool sentence =
-          line.starts_with("Calls:") || line.starts_with("Where") || line.starts_with("+ only");
-      EXPECT_TRUE(sentence || width_of(line) <= width) << line;
-    }
+    for (std::string line; std::getline(lines, line);) EXPECT_LE(width_of(line), width) << line;
   }
 }
 
