@@ -265,7 +265,7 @@ std::string finding_text(const Json& node) {
     say(fmt::format("{}, never more than {}", counted(number_at(trace, "calls"), "call"),
                     count_at(calls, "max")));
   if (has_reason(node, "failed"))
-    say(fmt::format("failed, as {} do", percent_text(number_at(flow, "error_rate"))));
+    say(fmt::format("failed, usually {} do", percent_text(number_at(flow, "error_rate"))));
   return text;
 }
 
