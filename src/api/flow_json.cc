@@ -56,6 +56,21 @@ void write_path(JsonWriter& json, const std::vector<model::PathNode>& nodes) {
   json.end_array();
 }
 
+void write_flow_node(JsonWriter& json, const model::PathNode& node, const discovery::NodeSummary& figures) {
+  json.begin_object();
+  write_node_fields(json, node);
+  json.key("calls_per_trace").begin_object();
+  json.field("mean", figures.calls_mean)
+      .field("p50", figures.calls_p50)
+      .field("max", figures.calls_max)
+      .end_object();
+  json.field("retries", figures.retries);
+  json.key("self_ms").begin_object();
+  json.field("p50", figures.self_ms_p50).field("p95", figures.self_ms_p95).end_object();
+  json.field("p50_ms", figures.p50_ms).field("p95_ms", figures.p95_ms);
+  json.field("error_rate", figures.error_rate).end_object();
+}
+
 void write_flow(JsonWriter& json, const discovery::FlowSummary& summary) {
   json.begin_object();
   write_flow_fields(json, summary);
@@ -67,21 +82,8 @@ void write_flow_detail(JsonWriter& json, const discovery::FlowDetail& detail) {
   write_flow_fields(json, detail.summary);
   json.key("nodes").begin_array();
   const auto& nodes = detail.summary.nodes;
-  for (size_t i = 0; i < nodes.size() && i < detail.nodes.size(); ++i) {
-    const discovery::NodeSummary& node = detail.nodes[i];
-    json.begin_object();
-    write_node_fields(json, nodes[i]);
-    json.key("calls_per_trace").begin_object();
-    json.field("mean", node.calls_mean)
-        .field("p50", node.calls_p50)
-        .field("max", node.calls_max)
-        .end_object();
-    json.field("retries", node.retries);
-    json.key("self_ms").begin_object();
-    json.field("p50", node.self_ms_p50).field("p95", node.self_ms_p95).end_object();
-    json.field("p50_ms", node.p50_ms).field("p95_ms", node.p95_ms).field("error_rate", node.error_rate);
-    json.end_object();
-  }
+  for (size_t i = 0; i < nodes.size() && i < detail.nodes.size(); ++i)
+    write_flow_node(json, nodes[i], detail.nodes[i]);
   json.end_array();
   json.key("sample_trace_ids").begin_array();
   for (const discovery::SampleTrace& sample : detail.samples) {

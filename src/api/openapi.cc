@@ -66,7 +66,7 @@ json parameters_of(const Route& route) {
   for (const Parameter& parameter : route.query)
     parameters.push_back({{"name", parameter.name},
                           {"in", "query"},
-                          {"required", false},
+                          {"required", parameter.required},
                           {"description", parameter.description},
                           {"schema", json::parse(parameter.schema)}});
   return parameters;

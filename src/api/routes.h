@@ -15,6 +15,7 @@ struct Parameter {
   std::string_view name;
   std::string_view schema;  // JSON Schema, as text
   std::string_view description;
+  bool required = false;
 };
 
 struct Route {
@@ -73,6 +74,7 @@ Answer put_graph_layer(Context&, const Call&);
 Answer import_into_graph(Context&, const Call&);
 Answer search_traces(Context&, const Call&);
 Answer show_trace(Context&, const Call&);
+Answer diff_trace(Context&, const Call&);
 Answer search_spans(Context&, const Call&);
 Answer show_openapi(Context&, const Call&);
 Answer show_health(Context&, const Call&);

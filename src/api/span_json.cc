@@ -40,19 +40,6 @@ void write_links(JsonWriter& json, const model::Span& span) {
   json.end_array();
 }
 
-// The span a trace starts with (discovery.md 1): the earliest without a parent
-// id, else the earliest whose parent never arrived.
-size_t entry_of(const store::TraceDetail& trace) {
-  size_t entry = trace.spans.size();
-  const auto rank = [&](size_t i) {
-    const model::Span& span = trace.spans[i];
-    return std::tuple(!span.parent_span_id.is_zero(), span.start, span.span_id);
-  };
-  for (size_t i = 0; i < trace.spans.size(); ++i)
-    if (trace.parent_positions[i] < 0 && (entry == trace.spans.size() || rank(i) < rank(entry))) entry = i;
-  return entry;
-}
-
 // Flat, because a trace may be deeper than JSON readers go: one element a span
 // in depth-first order, with the ids of its children.
 void write_tree(JsonWriter& json, const store::TraceDetail& trace) {
@@ -92,6 +79,18 @@ void write_critical_path(JsonWriter& json, const store::TraceDetail& trace) {
 }
 
 }  // namespace
+
+size_t entry_of(const store::TraceDetail& trace) {
+  size_t entry = 0;
+  bool found = false;
+  const auto rank = [&](size_t i) {
+    const model::Span& span = trace.spans[i];
+    return std::tuple(!span.parent_span_id.is_zero(), span.start, span.span_id);
+  };
+  for (size_t i = 0; i < trace.spans.size(); ++i)
+    if (trace.parent_positions[i] < 0 && (!found || rank(i) < rank(entry))) entry = i, found = true;
+  return entry;
+}
 
 std::string_view kind_name(model::SpanKind kind) {
   switch (kind) {

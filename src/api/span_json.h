@@ -25,6 +25,11 @@ void write_trace_fields(JsonWriter&, const store::TraceSummary&);
 void write_trace_detail(JsonWriter&, const store::TraceDetail&,
                         const std::optional<discovery::FlowDetail>& flow);
 
+// The span a trace starts with (discovery.md 1): the earliest without a parent
+// id, else the earliest whose parent never arrived. Its position; of a trace
+// without spans 0.
+size_t entry_of(const store::TraceDetail&);
+
 std::string_view kind_name(model::SpanKind);
 std::string_view status_name(model::StatusCode);
 

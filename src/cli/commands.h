@@ -61,6 +61,7 @@ void add_import(CLI::App&, Program&);
 void add_analyze(CLI::App&, Program&);
 void add_flows(CLI::App&, Program&);
 void add_traces(CLI::App&, Program&);
+void add_traces_diff(CLI::App& traces, Program&);  // called by add_traces
 void add_settings(CLI::App&, Program&);
 void add_workspaces(CLI::App&, Program&);
 void add_keys(CLI::App&, Program&);

@@ -1,4 +1,4 @@
-// testmesh traces search | show
+// testmesh traces search | show; diff is in traces_diff_command.cc
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -71,11 +71,12 @@ Result<void> show(Program& program, const Options& options) {
 }  // namespace
 
 void add_traces(CLI::App& app, Program& program) {
-  CLI::App* traces = app.add_subcommand("traces", "Stored traces: search, show");
+  CLI::App* traces = app.add_subcommand("traces", "Stored traces: search, show, diff");
   traces->require_subcommand(1);
   traces->footer(
       "Examples:\n  testmesh traces search --status error\n  testmesh traces show "
-      "4bf92f3577b34da6a3ce929d0e0e4736");
+      "4bf92f3577b34da6a3ce929d0e0e4736\n  testmesh traces diff "
+      "4bf92f3577b34da6a3ce929d0e0e4736 b7ad6b7169203331b7ad6b7169203331");
   const auto options = std::make_shared<Options>();
   CLI::App* search_command = traces->add_subcommand("search", "Search traces, newest first");
   search_command->add_option("--service", options->service, "Some span is of this service");
@@ -115,6 +116,7 @@ void add_traces(CLI::App& app, Program& program) {
   };
   bind(search_command, search);
   bind(show_command, show);
+  add_traces_diff(*traces, program);
 }
 
 }  // namespace testmesh::cli

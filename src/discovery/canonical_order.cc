@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "discovery/path_builder.h"
+#include "model/sibling_order.h"
 
 namespace testmesh::discovery {
 
@@ -67,16 +68,17 @@ ItemList PathBuilder::children_list(uint32_t first, uint32_t end, bool under_vir
 
 // Siblings by start; those that overlap are one run.
 void PathBuilder::add_runs(std::span<const uint32_t> siblings) {
+  model::SiblingRuns runs;
   size_t begin = 0;
-  uint64_t latest_end = 0;
+  uint32_t last_run = 0;
   for (size_t i = 0; i < siblings.size(); ++i) {
     const SpanInput& span = span_at(siblings[i]);
-    if (i > begin && counted_start(span.start) >= latest_end &&
-        span.start != span_at(siblings[i - 1]).start) {
+    const uint32_t run = runs.next(span.start, span.end);
+    if (run != last_run) {
       add_run(siblings.subspan(begin, i - begin));
       begin = i;
     }
-    latest_end = i == begin ? span.end : std::max(latest_end, span.end);
+    last_run = run;
   }
   add_run(siblings.subspan(begin));
 }

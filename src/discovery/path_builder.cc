@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/self_time.h"
+
 namespace testmesh::discovery {
 namespace {
 
@@ -86,22 +88,15 @@ void PathBuilder::add_visits(FlowMatch& match, size_t path_size) {
     const Place& here = place(position);
     if (here.own_count == 0) continue;
     const SpanInput& span = span_at(position);
-    const uint64_t duration = span.end > span.start ? span.end - span.start : 0;
-    // The children come by start: their union grows at its end only.
-    uint64_t covered = 0, covered_until = span.start;
+    model::SelfTime self(span.start, span.end);
     const uint32_t below_end = (*tree_)[position].end;
-    for (uint32_t child = position + 1; child < below_end; child = (*tree_)[child].end) {
-      const SpanInput& part = span_at(child);
-      const uint64_t from = std::max(part.start, covered_until);
-      const uint64_t until = std::min(part.end, span.end);
-      if (until <= from) continue;
-      covered += until - from;
-      covered_until = until;
-    }
+    for (uint32_t child = position + 1; child < below_end; child = (*tree_)[child].end)
+      self.add_child(span_at(child).start, span_at(child).end);
     for (uint32_t i = 0; i < here.own_count; ++i) {
       const uint32_t node = offsets_[here.own[i]];
       if (node >= path_size) continue;
-      match.visits.push_back({(*tree_)[position].input, node, span.error, duration, duration - covered});
+      match.visits.push_back({(*tree_)[position].input, node, span.error,
+                              model::duration_of(span.start, span.end), self.nanos()});
     }
   }
   match.retries.resize(path_size, 0);

@@ -129,11 +129,4 @@ class PathBuilder {
   uint64_t resolved_version_ = 0;  // of the tries
 };
 
-// Time comparisons of 2.4: a start on a whole millisecond counts 1 ms later.
-inline uint64_t counted_start(base::UnixNanos start) {
-  constexpr uint64_t kMillisecond = 1'000'000;
-  if (start % kMillisecond != 0 || start > UINT64_MAX - kMillisecond) return start;
-  return start + kMillisecond;
-}
-
 }  // namespace testmesh::discovery

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "discovery/path_builder.h"
+#include "model/sibling_order.h"
 
 namespace testmesh::discovery {
 
@@ -25,7 +26,7 @@ void PathBuilder::handle_retries(std::span<const uint32_t> children) {
       const SpanInput& span = span_at(child);
       Attempt& attempt = attempts_.emplace_back();
       attempt.start = span.start;
-      attempt.counted_start = counted_start(span.start);
+      attempt.counted_start = model::counted_start(span.start);
       attempt.end = span.end;
       attempt.id = span.id;
       attempt.operation = operation;

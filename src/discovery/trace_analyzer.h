@@ -43,7 +43,7 @@ struct Visit {
   uint32_t node = 0;  // index into FlowIdentity::nodes
   bool error = false;
   uint64_t duration_ns = 0;
-  uint64_t self_ns = 0;  // duration not covered by the span's children
+  uint64_t self_ns = 0;  // as of model/self_time.h
 };
 
 // What a span is to the System Graph (discovery.md 5), wherever it stands in its

@@ -31,6 +31,21 @@ TEST_F(EngineTest, WhatIsAcknowledgedIsReadableAtOnce) {
   EXPECT_TRUE(same_span((*detail)->spans[1], order(1)[1]));
 }
 
+TEST_F(EngineTest, ATraceSaysWhichSpansStandForWhichNodeOfItsPath) {
+  open();
+  send({endpoint(1, 1, 0, "shop", "/orders/{id}"), query(1, 2, 1, "shop", "orders"),
+        query(1, 3, 1, "shop", "orders"), query(1, 4, 1, "shop", "stock")});
+  const auto detail = engine_->trace(model::kDefaultWorkspace, trace_id(1));
+  ASSERT_TRUE(detail && *detail);
+  EXPECT_THAT((*detail)->operations, ElementsAre("GET /orders/:id", "SELECT", "SELECT", "SELECT"));
+  std::vector<std::pair<uint64_t, std::string>> visits;  // which span, which node
+  for (const store::PathVisit& visit : (*detail)->visits)
+    visits.emplace_back((*detail)->spans[visit.span].span_id.bytes[0],
+                        (*detail)->path[visit.node].identifier);
+  EXPECT_THAT(visits, ElementsAre(Pair(1, "GET /orders/:id"), Pair(2, "orders"), Pair(3, "orders"),
+                                  Pair(4, "stock")));
+}
+
 TEST_F(EngineTest, ATraceCountsOnceNothingHasArrivedForTheIdleTimeout) {
   open();
   send(order(1));

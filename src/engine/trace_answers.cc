@@ -6,33 +6,26 @@
 #include "encoding/row.h"
 #include "engine/engine.h"
 #include "engine/trace_search.h"
+#include "model/self_time.h"
 #include "otlp/convert.h"
 
 namespace testmesh::engine {
 namespace {
 
-// Duration not covered by children, children clipped to the span.
-std::vector<uint64_t> self_times(const std::vector<model::Span>& spans, const std::vector<int64_t>& parents) {
-  std::vector<std::vector<std::pair<uint64_t, uint64_t>>> children(spans.size());
-  for (size_t i = 0; i < spans.size(); ++i) {
-    if (parents[i] < 0) continue;
-    const model::Span& parent = spans[static_cast<size_t>(parents[i])];
-    const uint64_t start = std::max(spans[i].start, parent.start);
-    const uint64_t end = std::min(spans[i].end, parent.end);
-    if (start < end) children[static_cast<size_t>(parents[i])].emplace_back(start, end);
-  }
-  std::vector<uint64_t> self(spans.size());
-  for (size_t i = 0; i < spans.size(); ++i) {
-    std::ranges::sort(children[i]);
-    uint64_t covered = 0, until = 0;
-    for (const auto& [start, end] : children[i]) {
-      if (end <= until) continue;
-      covered += end - std::max(start, until);
-      until = end;
-    }
-    self[i] = spans[i].end - spans[i].start - covered;
-  }
-  return self;
+// Which spans, by their place in the tree, stand for which node of the path.
+std::vector<store::PathVisit> path_visits(const discovery::TraceAnalysis& analysis,
+                                          const discovery::FlowMatch& match,
+                                          const discovery::Resolved& resolved, size_t inputs) {
+  std::vector<uint32_t> position_of(inputs, 0);
+  for (size_t i = 0; i < analysis.order.size(); ++i)
+    position_of[analysis.order[i].span] = static_cast<uint32_t>(i);
+  std::vector<store::PathVisit> visits;
+  visits.reserve(match.visits.size());
+  for (const discovery::Visit& visit : match.visits)
+    visits.push_back(
+        {position_of[visit.span], resolved.node_map.empty() ? visit.node : resolved.node_map[visit.node]});
+  std::ranges::sort(visits);
+  return visits;
 }
 
 }  // namespace
@@ -73,6 +66,7 @@ TraceRows gather_rows(Shard& shard, ShardWorkspace& workspace, std::vector<Trace
     const discovery::FlowMatch& match = analysis.flows.front();
     const discovery::Resolved resolved = workspace.shared->catalog.resolve(match.flow);
     rows.path = discovery::survivor_nodes(resolved, match.nodes ? *match.nodes : match.flow->nodes);
+    rows.visits = path_visits(analysis, match, resolved, inputs.size());
     const bool counted = rows.line && (rows.line->flags & store::TraceLine::kCounted);
     if (!rows.open && counted && (analysis.test || workspace.shared->catalog.exists(resolved.flow))) {
       summary.flow_id = resolved.flow->id;
@@ -132,8 +126,16 @@ base::Result<std::optional<store::TraceDetail>> Engine::trace(const model::Works
   detail.summary.trace_id = id;
   detail.path = std::move(rows.path);
   TRY_ASSIGN(detail.spans, decode_rows(id, rows.spans));
-  for (const TraceRows::Span& span : rows.spans) detail.parent_positions.push_back(span.parent);
-  detail.self_ns = self_times(detail.spans, detail.parent_positions);
+  detail.visits = std::move(rows.visits);
+  std::vector<model::TimedSpan> times;
+  times.reserve(rows.spans.size());
+  for (size_t i = 0; i < rows.spans.size(); ++i) {
+    TraceRows::Span& row = rows.spans[i];
+    times.push_back({detail.spans[i].start, detail.spans[i].end, row.parent});
+    detail.parent_positions.push_back(row.parent);
+    detail.operations.push_back(std::move(row.operation));
+  }
+  detail.self_ns = model::self_times(times);
   return detail;
 }
 

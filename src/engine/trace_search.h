@@ -27,6 +27,7 @@ struct TraceRows {
   std::vector<Span> spans;
   store::TraceSummary summary;  // without trace_id
   std::vector<model::PathNode> path;
+  std::vector<store::PathVisit> visits;
   std::optional<store::TraceLine> line;  // the one that speaks for the stored parts
   bool open = false;
 };

@@ -32,12 +32,22 @@ struct TraceSummary {
   bool is_test_generated = false;
 };
 
+// A span that adds a node of the path, or that collapsed into it.
+struct PathVisit {
+  uint32_t span = 0;  // position in TraceDetail::spans
+  uint32_t node = 0;  // position in TraceDetail::path
+  friend auto operator<=>(const PathVisit&, const PathVisit&) = default;
+};
+
 struct TraceDetail {
   TraceSummary summary;
-  std::vector<model::Span> spans;         // parents before children, depth first
+  // The entry first; parents before children, depth first, siblings by start.
+  std::vector<model::Span> spans;
   std::vector<int64_t> parent_positions;  // parallel; -1: none arrived
-  std::vector<uint64_t> self_ns;          // parallel
+  std::vector<uint64_t> self_ns;          // parallel; as of model/self_time.h
+  std::vector<std::string> operations;    // parallel; as discovery names them
   std::vector<model::PathNode> path;      // as of now, also of an open trace
+  std::vector<PathVisit> visits;          // by span, then node
 };
 
 enum class StatusFilter { kUnset, kOk, kError };
