@@ -15,7 +15,7 @@
 
 namespace testmesh::simulate {
 
-inline constexpr uint32_t kNone = UINT32_MAX;
+inline constexpr uint32_t kAbsent = UINT32_MAX;
 inline constexpr uint32_t kTester = UINT32_MAX - 1;  // as a service: `testmesh`, which runs the tests
 
 enum class ActionKind : uint8_t {
@@ -43,15 +43,16 @@ struct Action {
   bool error = false;                  // the span's status; a 404 is a failure and, for its server, no error
   uint16_t attempt = 0;                // of a step with retries: 0 is the first
   uint32_t service = 0;                // whose span: Phase::services, or kTester
-  uint32_t endpoint = kNone;           // kHandler: of `service`
-  uint32_t parent = kNone;             // position in TracePlan::actions, before this
-  uint32_t end_of_subtree = 0;         // one past its last descendant; children are in order of start
+  uint32_t endpoint = kAbsent;         // kHandler: of `service`
+  uint32_t parent = kAbsent;           // position in TracePlan::actions, before this
+  uint32_t end_of_subtree = 0;         // one past its last descendant
   int http_status = 0;                 // kHandler, kCall, kExternal over HTTP; 0: no answer
   const Step* step = nullptr;          // kCall, kDatabase, kPublish, kExternal, kWork; null in the tester
   const Database* database = nullptr;  // kDatabase: the step's, or its cache's
   Duration start{}, duration{};        // since the trace's start
-  // Numbers the parent's step occurrences: every repetition of every step has
-  // its own, the attempts of one share it (as they do the URL). Consumers: their
+  // Numbers the parent's step occurrences in the order they were started: every
+  // repetition of every step has its own, the attempts of one share it (as they
+  // do the URL). Consumers: their
   // service. A cache's look-up has its own.
   uint32_t occurrence = 0;
   // Children of one parent with the same group ran together: a kParallel's
@@ -80,7 +81,7 @@ struct TracePlan {
   std::vector<Action> actions;      // depth first, a parent before its children
   std::vector<Fate> fates;          // by action
   std::vector<uint32_t> instances;  // by service: which instance serves this trace
-  // Hash of the entry and of every choice that was made: equal choices, equal
+  // Hash of phase, entry and every choice that was made: equal choices, equal
   // number. Loops of different length are different choices, of which a
   // behaviour knows nothing: see behaviour_path().
   uint64_t choices = 0;
@@ -90,7 +91,7 @@ struct TracePlan {
 // calls may come from several threads.
 class Planner {
  public:
-  Planner(const System& system, uint64_t seed) : system_(system), seed_(seed) {}
+  Planner(const System& system, uint64_t seed);
 
   // Overwrites `plan`, whose buffers are used again.
   void plan(uint64_t index, TracePlan& plan) const;
@@ -106,8 +107,17 @@ class Planner {
   Duration start_of(uint64_t index) const;
 
  private:
+  friend class PlanBuilder;
+  struct Consumer {
+    uint32_t service, endpoint;
+  };
+  struct PhaseTables {
+    std::vector<std::vector<Consumer>> consumers;  // by topic
+    std::vector<double> weights;                   // of the entries, cumulative
+  };
   const System& system_;
-  uint64_t seed_;
+  const uint64_t seed_;
+  std::vector<PhaseTables> tables_;
 };
 
 // Ids of the trace and of an action's span.
@@ -124,9 +134,9 @@ std::string behaviour_path(const System&, const TracePlan&);
 // The same with each node's service: two behaviours may share a path string.
 std::string behaviour_key(const System&, const TracePlan&);
 
-// All behaviours of an entry, found by trying every choice; `complete` is false
-// when there are more than `most_choices` combinations (then those of the first
-// tried). Probabilities sum to 1 when complete.
+// All behaviours of an entry, found by trying every choice. With more than
+// `most_choices` combinations `complete` is false, and what is given are the
+// behaviours and shares of that many drawn traces.
 struct Behaviour {
   std::string path;
   double probability = 0;
