@@ -75,12 +75,12 @@ struct Fate {
 
 struct TracePlan {
   uint64_t index = 0;
-  uint32_t phase = 0;               // System::phases: the one at the trace's start
-  uint32_t entry = 0;               // Phase::entries
-  Duration start{};                 // since the simulation's start
-  std::vector<Action> actions;      // depth first, a parent before its children
-  std::vector<Fate> fates;          // by action
-  std::vector<uint32_t> instances;  // by service: which instance serves this trace
+  uint32_t phase = 0;                    // System::phases: the one at the trace's start
+  uint32_t entry = 0;                    // Phase::entries
+  Duration start{};                      // since the simulation's start
+  std::vector<Action> actions = {};      // depth first, a parent before its children
+  std::vector<Fate> fates = {};          // by action
+  std::vector<uint32_t> instances = {};  // by service: which instance serves this trace
   // Hash of phase, entry and every choice that was made: equal choices, equal
   // number. Loops of different length are different choices, of which a
   // behaviour knows nothing: see behaviour_path().
@@ -138,12 +138,12 @@ std::string behaviour_key(const System&, const TracePlan&);
 // `most_choices` combinations `complete` is false, and what is given are the
 // behaviours and shares of that many drawn traces.
 struct Behaviour {
-  std::string path;
+  std::string path = {};
   double probability = 0;
   double error_share = 0;  // of its traces, with at least one span of status error
 };
 struct Behaviours {
-  std::vector<Behaviour> behaviours;  // most probable first
+  std::vector<Behaviour> behaviours = {};  // most probable first
   bool complete = true;
 };
 Behaviours enumerate(const System&, uint32_t phase, uint32_t entry, size_t most_choices = 20'000);

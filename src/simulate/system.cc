@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "simulate/check.h"
 #include "simulate/route.h"
 
 namespace testmesh::simulate {
@@ -25,7 +26,13 @@ uint64_t times(uint64_t a, uint64_t b) { return b != 0 && a > kTooMany / b ? kTo
 // The most spans below each endpoint, and whether one can reach itself.
 class Sizes {
  public:
-  explicit Sizes(const Phase& phase) : phase_(phase) {}
+  explicit Sizes(const Phase& phase) : phase_(phase), consumers_(phase.topics.size()) {
+    for (uint32_t s = 0; s < phase.services.size(); ++s) {
+      const auto& endpoints = phase.services[s].endpoints;
+      for (uint32_t e = 0; e < endpoints.size(); ++e)
+        if (endpoints[e].kind == EndpointKind::kConsumer) consumers_[endpoints[e].topic].emplace_back(s, e);
+    }
+  }
 
   // Of its SERVER or CONSUMER span and all below.
   Result<uint64_t> of(uint32_t service, uint32_t endpoint, uint32_t depth = 0) {
@@ -68,14 +75,10 @@ class Sizes {
       reach(step.service, step.endpoint, depth + 1);
     }
     if (step.kind == StepKind::kPublish) {
-      for (uint32_t s = 0; s < phase_.services.size(); ++s) {
-        const auto& endpoints = phase_.services[s].endpoints;
-        for (uint32_t e = 0; e < endpoints.size(); ++e) {
-          if (endpoints[e].kind != EndpointKind::kConsumer || endpoints[e].topic != step.topic) continue;
-          TRY_ASSIGN(const uint64_t consumer, of(s, e, depth + 1));
-          each = plus(each, consumer);
-          reach(s, e, depth + 1);
-        }
+      for (const auto& [service, endpoint] : consumers_[step.topic]) {
+        TRY_ASSIGN(const uint64_t consumer, of(service, endpoint, depth + 1));
+        each = plus(each, consumer);
+        reach(service, endpoint, depth + 1);
       }
     }
     for (const Step& below : step.steps) {
@@ -106,6 +109,7 @@ class Sizes {
   }
 
   const Phase& phase_;
+  std::vector<Keys> consumers_;  // by topic
   std::map<std::pair<uint32_t, uint32_t>, Known> known_;
   Keys open_;
   std::vector<uint32_t> deepest_;
@@ -168,21 +172,23 @@ Result<void> check_step(const Phase& phase, const Step& step, const std::string&
   return {};
 }
 
-Result<void> check_service(const Phase& phase, const Service& service) {
+Result<void> check_service(const Phase& phase, const Service& service, CheckedPlace& place) {
   if (service.name.empty()) return bad("A service has no name");
   if (service.instances < 1 || service.instances > 1000)
     return bad(service.name + ": a service has 1 to 1000 instances");
   if (!is_share(service.sampling)) return bad(service.name + ": its sampling must be from 0 to 1");
   if (service.clock_step < Duration(1) || service.clock_step > std::chrono::seconds(1))
     return bad(service.name + ": the step of a clock must be from 1 ns to 1 s");
-  for (const Endpoint& endpoint : service.endpoints) {
+  for (uint32_t e = 0; e < service.endpoints.size(); ++e) {
+    const Endpoint& endpoint = service.endpoints[e];
+    place.endpoint = e;
     const std::string where = service.name + " " + endpoint_name(phase, endpoint);
     if (endpoint.kind == EndpointKind::kConsumer && endpoint.topic >= phase.topics.size())
       return bad(service.name + " consumes a topic that does not exist");
     if (endpoint.kind == EndpointKind::kHttp) {
       if (const std::string problem = problem_of_route(endpoint.route); !problem.empty())
         return bad(where + ": " + problem);
-      if (service.language == "go")
+      if (service.language == "go" && service.names_routes)
         for (const Segment& segment : segments_of(endpoint.route))
           if (segment.parameter.empty() && looks_like_id(segment.text))
             return bad(
@@ -198,9 +204,13 @@ Result<void> check_service(const Phase& phase, const Service& service) {
   return {};
 }
 
-Result<void> check_phase(const Phase& phase) {
+Result<void> check_phase(const Phase& phase, CheckedPlace& place) {
   for (const Topic& topic : phase.topics) TRY(check_latency(topic.delay, topic.name));
-  for (const Service& service : phase.services) TRY(check_service(phase, service));
+  for (uint32_t s = 0; s < phase.services.size(); ++s) {
+    place.service = s;
+    TRY(check_service(phase, phase.services[s], place));
+  }
+  place.service = place.endpoint = UINT32_MAX;
   double weights = 0;
   for (const Entry& entry : phase.entries) {
     if (entry.service >= phase.services.size() ||
@@ -214,6 +224,8 @@ Result<void> check_phase(const Phase& phase) {
   Sizes sizes(phase);
   for (uint32_t s = 0; s < phase.services.size(); ++s) {
     for (uint32_t e = 0; e < phase.services[s].endpoints.size(); ++e) {
+      place.service = s;
+      place.endpoint = e;
       TRY_ASSIGN(const uint64_t spans, sizes.of(s, e));
       if (spans > kMostSpansPerTrace)
         return bad(fmt::format("{} {} can make {} spans in one trace; at most {} are allowed",
@@ -248,6 +260,11 @@ uint64_t most_spans(const Phase& phase, const Entry& entry) {
 }
 
 Result<void> check(const System& system) {
+  CheckedPlace place;
+  return check(system, place);
+}
+
+Result<void> check(const System& system, CheckedPlace& place) {
   if (!(system.rate > 0 && system.rate <= 1e6))
     return bad("The rate must be above 0 and at most 1e6 traces a second");
   const Telemetry& telemetry = system.telemetry;
@@ -265,7 +282,8 @@ Result<void> check(const System& system) {
     if (i > 0 && phase.at < system.phases[i - 1].at) return bad("Deploys must be in order of time");
     if (!same_shape(system.phases[0], phase))
       return bad("Every phase must have the same services, endpoints and topics at the same positions");
-    if (auto checked = check_phase(phase); !checked) {
+    place = {.phase = i};
+    if (auto checked = check_phase(phase, place); !checked) {
       if (i == 0) return checked;
       return bad(fmt::format("After the deploy at {} s: {}", std::chrono::duration<double>(phase.at).count(),
                              checked.error().message));

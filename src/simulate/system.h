@@ -40,9 +40,9 @@ struct Repeat {
 enum class Access : uint8_t { kRead, kWrite };
 
 struct Database {
-  std::string system;      // a name of the new conventions: postgresql, redis, mongodb…
-  std::string name;        // db.namespace; empty: none
-  std::string collection;  // table; stands in the query text
+  std::string system = {};      // a name of the new conventions: postgresql, redis, mongodb…
+  std::string name = {};        // db.namespace; empty: none
+  std::string collection = {};  // table; stands in the query text
   Access access = Access::kRead;
 };
 
@@ -73,14 +73,14 @@ enum class FailureKind : uint8_t {
 // each time in up to `attempts` attempts until one succeeds.
 struct Step {
   StepKind kind = StepKind::kCall;
-  std::string label;  // how deploys name it; unique inside its handler, may be empty
+  std::string label = {};  // how deploys name it; unique inside its handler, may be empty
 
-  uint32_t service = 0, endpoint = 0;  // kCall: Phase::services[service].endpoints[endpoint]
-  uint32_t topic = 0;                  // kPublish: Phase::topics
-  Database database;                   // kDatabase
-  std::string host, method, path;      // kExternal
-  std::string name;                    // kWork: the span's name
-  std::vector<Step> steps;             // kWork, kParallel
+  uint32_t service = 0, endpoint = 0;             // kCall: Phase::services[service].endpoints[endpoint]
+  uint32_t topic = 0;                             // kPublish: Phase::topics
+  Database database = {};                         // kDatabase
+  std::string host = {}, method = {}, path = {};  // kExternal
+  std::string name = {};                          // kWork: the span's name
+  std::vector<Step> steps = {};                   // kWork, kParallel
 
   // kDatabase, kPublish, kExternal: the span's duration. kCall: the way there
   // and back together. kWork: own time. The others: nothing.
@@ -93,8 +93,8 @@ struct Step {
   uint32_t attempts = 1;
   Duration backoff{};  // between attempts
   OnFail on_fail = OnFail::kStop;
-  double cache_hit = 0;           // the step is skipped
-  std::optional<Database> cache;  // and a read of this stands before it, hit or miss
+  double cache_hit = 0;                // the step is skipped
+  std::optional<Database> cache = {};  // and a read of this stands before it, hit or miss
 };
 
 // Where a handler's own failure (`Handler::fails`) strikes.
@@ -105,36 +105,37 @@ struct Handler {
   double fails = 0;
   FailPoint fails_at = FailPoint::kAfterSteps;
   int status = 500;  // HTTP status of a failure
-  std::vector<Step> steps;
+  std::vector<Step> steps = {};
 };
 
 enum class EndpointKind : uint8_t { kHttp, kRpc, kConsumer };
 
 struct Endpoint {
   EndpointKind kind = EndpointKind::kHttp;
-  std::string method, route;  // kHttp: "GET", "/users/{id}"; kRpc: "Reserve", "shop.Stock" (the service)
-  uint32_t topic = 0;         // kConsumer
-  Handler handler;
+  std::string method = {},
+              route = {};  // kHttp: "GET", "/users/{id}"; kRpc: "Reserve", "shop.Stock" (the service)
+  uint32_t topic = 0;      // kConsumer
+  Handler handler = {};
 };
 
 enum class Conventions : uint8_t { kNew, kOld };
 
 struct Service {
-  std::string name;
-  std::string version;
-  std::string language;                                         // telemetry.sdk.language; shapes span names
-  std::vector<std::pair<std::string, std::string>> attributes;  // of the resource, beside the usual
+  std::string name = {};
+  std::string version = {};
+  std::string language = {};  // telemetry.sdk.language; shapes span names
+  std::vector<std::pair<std::string, std::string>> attributes = {};  // of the resource, beside the usual
   uint32_t instances = 1;
   Conventions conventions = Conventions::kNew;
   bool names_routes = true;  // false: SERVER spans name neither route nor path (some gateways)
   Duration clock_skew{};     // all its spans are shifted by this, either way
   Duration clock_step{1};    // starts are cut down to it; 1 ms: as Node's SDK
   double sampling = 1;       // share of traces in which this service exports at all
-  std::vector<Endpoint> endpoints;
+  std::vector<Endpoint> endpoints = {};
 };
 
 struct Topic {
-  std::string name;
+  std::string name = {};
   std::string system = "kafka";
   Latency delay{std::chrono::milliseconds(5), 0};  // from the end of publishing until a consumer starts
 };
@@ -143,21 +144,21 @@ struct Topic {
 struct Entry {
   uint32_t service = 0, endpoint = 0;
   double weight = 1;
-  std::string environment;  // of every span of the trace; empty: none
+  std::string environment = {};  // of every span of the trace; empty: none
   // The caller propagates a trace context and exports nothing (a browser).
   bool untraced_caller = false;
   // Not empty: test traffic. Service `testmesh` sends a root span
   // `testmesh.execution` with this as testmesh.flow.name, and a CLIENT span below.
-  std::string test;
+  std::string test = {};
 };
 
 // Between two deploys.
 struct Phase {
-  Duration at{};     // since the simulation's start; the first is 0, ascending
-  std::string what;  // what this deploy did, for people
-  std::vector<Service> services;
-  std::vector<Topic> topics;
-  std::vector<Entry> entries;
+  Duration at{};          // since the simulation's start; the first is 0, ascending
+  std::string what = {};  // what this deploy did, for people
+  std::vector<Service> services = {};
+  std::vector<Topic> topics = {};
+  std::vector<Entry> entries = {};
 };
 
 // What goes wrong between the SDKs and the server. Drawn for each span alone
@@ -174,10 +175,10 @@ struct Telemetry {
 };
 
 struct System {
-  std::string name;
+  std::string name = {};
   double rate = 10;  // traces a second of simulated time
-  Telemetry telemetry;
-  std::vector<Phase> phases;  // at least one
+  Telemetry telemetry = {};
+  std::vector<Phase> phases = {};  // at least one
 };
 
 // The most spans one trace of `entry` can have, saturating.
