@@ -1,4 +1,6 @@
 // The path that a trace must have by what happened in it.
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <map>
 #include <string_view>
@@ -74,6 +76,11 @@ std::string lower(std::string_view text) {
   return result;
 }
 
+std::string host_name(const std::string& host) {
+  in_addr address;
+  return inet_pton(AF_INET, host.c_str(), &address) == 1 ? ":ip" : lower(host);
+}
+
 class Teller {
  public:
   Teller(const Phase& phase, const TracePlan& plan)
@@ -101,13 +108,13 @@ class Teller {
         return under({escaped("topic", phase_.topics[action.step->topic].name), service_of(action)}, position,
                      above);
       case ActionKind::kExternal:
-        return under({escaped("service", lower(action.step->host)), service_of(action)}, position, above);
+        return under({escaped("service", host_name(action.step->host)), service_of(action)}, position, above);
       case ActionKind::kCall: {
         Subtrees callee = arranged(position, above);
         // Nobody else shows that there was a call.
         if (callee.empty() && action.step)
           callee = under(
-              {escaped("service", lower(phase_.services[action.step->service].name)), service_of(action)},
+              {escaped("service", host_name(phase_.services[action.step->service].name)), service_of(action)},
               kAbsent, above);
         return callee;
       }
@@ -201,12 +208,21 @@ class Teller {
   }
 
   // The same thing again, and not beside it.
-  static bool same_operation(const Action& failed, const Action& later) {
+  bool same_operation(const Action& failed, const Action& later) const {
     if (later.kind != failed.kind) return false;
     if (later.occurrence == failed.occurrence) return true;
     if (later.group == failed.group) return false;
+    if (failed.kind == ActionKind::kCall) return same_rpc(*failed.step, *later.step);
     if (failed.kind == ActionKind::kPublish) return later.step->topic == failed.step->topic;
     return failed.kind == ActionKind::kWork && later.step->name == failed.step->name;
+  }
+
+  // Calls over HTTP differ by URL; those over RPC have but their name.
+  bool same_rpc(const Step& a, const Step& b) const {
+    const Endpoint& one = phase_.services[a.service].endpoints[a.endpoint];
+    const Endpoint& other = phase_.services[b.service].endpoints[b.endpoint];
+    return one.kind == EndpointKind::kRpc && other.kind == EndpointKind::kRpc && one.route == other.route &&
+           one.method == other.method;
   }
 
   const Phase& phase_;

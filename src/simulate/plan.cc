@@ -12,7 +12,7 @@ namespace {
 // From the end of one thing a service does to the start of the next, at least.
 constexpr Duration kGap = std::chrono::microseconds(2);
 // Between the starts of parallel branches: the loop that starts them takes time.
-constexpr Duration kBranchGap = std::chrono::microseconds(1);
+constexpr Duration kBranchGap = std::chrono::nanoseconds(100);
 constexpr Duration kTesterNetwork = std::chrono::milliseconds(1);
 constexpr double kMostMedians = 100;
 
