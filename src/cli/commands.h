@@ -55,6 +55,7 @@ void add_traces(CLI::App&, Program&);
 void add_settings(CLI::App&, Program&);
 void add_workspaces(CLI::App&, Program&);
 void add_keys(CLI::App&, Program&);
+void add_simulate(CLI::App&, Program&);
 
 // Shared by `traces` and `flows traces`.
 void print_traces(Program&, const Json& page);

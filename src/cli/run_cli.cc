@@ -57,6 +57,7 @@ int parse_and_run(int argc, const char* const* argv, const Hooks& hooks, Termina
   add_settings(app, program);
   add_workspaces(app, program);
   add_keys(app, program);
+  add_simulate(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {
