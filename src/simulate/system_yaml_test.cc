@@ -343,18 +343,18 @@ TEST(SystemFile, DeploysSpeakOfStepsThatExist) {
       with_route("        steps:\n          - db: redis\n          - db: redis\n          - publish: t\n") +
       "deploys:\n  - at: 5s\n    service: shop\n    route: GET /x\n    changes:\n";
   EXPECT_THAT(problems_of(file + "      - remove: redis\n"),
-              ElementsAre("f:15:17: there are 2 steps 'redis'; give the one you mean a name"));
+              ElementsAre("f:16:17: there are 2 steps 'redis'; give the one you mean a name"));
   EXPECT_THAT(problems_of(file + "      - remove: tt\n"),
-              ElementsAre("f:15:17: the route has no step 'tt'; did you mean 't'?"));
+              ElementsAre("f:16:17: the route has no step 'tt'; did you mean 't'?"));
   EXPECT_THAT(problems_of(file + "      - move: t\n"),
-              ElementsAre("f:15:9: 'before' or 'after' is missing: where does the step go?"));
+              ElementsAre("f:16:9: 'before' or 'after' is missing: where does the step go?"));
   EXPECT_THAT(
       problems_of(file + "      - times: 3\n"),
       ElementsAre(
-          "f:15:9: 'times' does not belong to a change of the route itself; name the step with 'change'"));
+          "f:16:9: 'times' does not belong to a change of the route itself; name the step with 'change'"));
   EXPECT_THAT(
       problems_of(file + "      - add: {db: redis}\n  - at: 1s\n    service: shop\n"),
-      ElementsAre("f:16:5: deploys stand in order of time; this one is earlier than the one before it"));
+      ElementsAre("f:17:5: deploys stand in order of time; this one is earlier than the one before it"));
 }
 
 TEST(Values, AreReadAsTheyAreWritten) {
