@@ -40,7 +40,8 @@ Planner::Planner(const System& system, uint64_t seed) : system_(system), seed_(s
 Duration Planner::start_of(uint64_t index) const {
   const double slot = 1e9 / system_.rate;
   const double jitter = unit(stream_of(seed_, Purpose::kStart, index));
-  return Duration(static_cast<int64_t>((static_cast<double>(index) + jitter) * slot));
+  constexpr double kEndOfTime = 9e18;  // nanoseconds that still fit
+  return Duration(static_cast<int64_t>(std::min((static_cast<double>(index) + jitter) * slot, kEndOfTime)));
 }
 
 void Planner::plan(uint64_t index, TracePlan& plan) const {
