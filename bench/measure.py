@@ -47,7 +47,7 @@ def cpu_of(stat_path):
 
 
 class Server:
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, *more_arguments):
         self.folder = pathlib.Path(folder)
         self.log_path = self.folder.with_suffix(".log")
         for _ in range(3):
@@ -55,7 +55,7 @@ class Server:
             with open(self.log_path, "ab") as log:
                 self.process = subprocess.Popen(
                     [binary, "serve", "--listen", f"127.0.0.1:{self.rest}", "--otlp-http", f"127.0.0.1:{self.otlp}",
-                     "--otlp-grpc", "off", "--data-dir", str(self.folder)],
+                     "--otlp-grpc", "off", "--data-dir", str(self.folder), *more_arguments],
                     stdout=log, stderr=log)
             if self.wait_ready():
                 return

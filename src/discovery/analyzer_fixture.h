@@ -55,9 +55,10 @@ class Workspace {
   NameTries tries;
   FlowCatalog catalog;
   TraceAnalyzer analyzer{tries, catalog};
+  std::vector<SpanInput> inputs;  // of the last analyze()
 
   const TraceAnalysis& analyze(const std::deque<TestSpan>& test_spans) {
-    std::vector<SpanInput> inputs;
+    inputs.clear();
     std::vector<std::string> urls;
     for (const TestSpan& span : test_spans) {
       SpanDescription description;

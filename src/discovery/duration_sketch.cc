@@ -151,6 +151,19 @@ void BucketCounts::clear() {
   swap(empty);
 }
 
+BucketCounts BucketCounts::copy() const {
+  BucketCounts same;
+  same.total_ = total_;
+  same.base_ = base_;
+  same.length_ = length_;
+  same.width_ = width_;
+  if (data_) {
+    same.data_.reset(new unsigned char[data_bytes()]);
+    std::memcpy(same.data_.get(), data_.get(), data_bytes());
+  }
+  return same;
+}
+
 void BucketCounts::swap(BucketCounts& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(total_, other.total_);
@@ -194,7 +207,34 @@ uint16_t BucketCounts::highest() const {
   return static_cast<uint16_t>(top.bucket());
 }
 
+namespace {
+
+constexpr size_t kMaxDescents = 8;
+
+// Of many: their sum, bucket by bucket.
+uint16_t at_rank_of_sum(std::span<const BucketCounts* const> counts, uint64_t rank) {
+  thread_local std::vector<uint64_t> sums(size_t{UINT16_MAX} + 1);  // all zero in between
+  uint64_t below = 0;
+  uint16_t lowest = UINT16_MAX, highest = 0;
+  for (const BucketCounts* one : counts) {
+    below += one->total();
+    one->for_each([&](uint16_t bucket, uint64_t count) {
+      sums[bucket] += count;
+      lowest = std::min(lowest, bucket);
+      highest = std::max(highest, bucket);
+    });
+  }
+  CHECK(rank >= 1 && rank <= below);
+  uint16_t bucket = highest;
+  while ((below -= sums[bucket]) >= rank) --bucket;
+  std::fill(sums.begin() + lowest, sums.begin() + highest + 1, 0);
+  return bucket;
+}
+
+}  // namespace
+
 uint16_t BucketCounts::at_rank(std::span<const BucketCounts* const> counts, uint64_t rank) {
+  if (counts.size() > kMaxDescents) return at_rank_of_sum(counts, rank);
   uint64_t below = 0;                          // counted in the buckets not yet passed
   thread_local std::vector<Descent> descents;  // ten thousand flows, one allocation
   descents.clear();
@@ -246,8 +286,7 @@ void BucketCounts::decode(ByteReaderView& in, uint16_t max_bucket) {
 
 size_t BucketCounts::heap_bytes() const {
   if (!data_) return 0;
-  const size_t used = width_ == 0 ? base_ * sizeof(Listed) : size_t{length_} * width_;
-  return (used + 7) / 8 * 8 + 16;  // and what malloc puts before it
+  return (data_bytes() + 7) / 8 * 8 + 16;  // and what malloc puts before it
 }
 
 }  // namespace testmesh::discovery

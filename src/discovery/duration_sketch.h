@@ -35,6 +35,7 @@ class BucketCounts {
   bool remove(uint16_t bucket);  // false, and nothing changed: there was none
   void merge(const BucketCounts& other);
   void clear();
+  BucketCounts copy() const;
 
   // Brings the counter that add() will touch nearer.
   void prefetch(uint16_t bucket) const {
@@ -105,6 +106,7 @@ class BucketCounts {
   // A window over `first`…`last` and all that is counted, for counts up to `largest`.
   void make_window(uint16_t first, uint16_t last, uint64_t largest);
   void swap(BucketCounts& other) noexcept;
+  size_t data_bytes() const { return width_ == 0 ? base_ * sizeof(Listed) : size_t{length_} * width_; }
 
   std::unique_ptr<unsigned char[]> data_;  // implicitly creates what it holds
   uint64_t total_ = 0;
@@ -137,6 +139,11 @@ class Sketch {
   bool remove(uint64_t value) { return counts_.remove(Scale::bucket(value)); }
   void merge(const Sketch& other) { counts_.merge(other.counts_); }
   void clear() { counts_.clear(); }
+  Sketch copy() const {
+    Sketch same;
+    same.counts_ = counts_.copy();
+    return same;
+  }
   uint64_t total() const { return counts_.total(); }
   const BucketCounts& counts() const { return counts_; }
 

@@ -96,10 +96,11 @@ FactsId FactsTable::intern(const SpanDescription& description, const NameTries& 
   key_.clear();
   key_ += static_cast<char>(kind);
   key_ += static_cast<char>(names.route_from_path | names.sends << 1 | names.receives_or_settles << 2 |
-                            names.is_test << 3 | names.is_resend << 4);
+                            names.is_test << 3 | names.is_resend << 4 | names.writes << 5);
   for (const std::string_view part :
        {service, description.environment, std::string_view(names.endpoint), std::string_view(names.database),
-        std::string_view(names.topic), std::string_view(names.peer), std::string_view(names.operation)})
+        std::string_view(names.database_system), std::string_view(names.topic), std::string_view(names.peer),
+        std::string_view(names.operation)})
     append_part(key_, part);
   if (const auto known = ids_.find(key_); known != ids_.end()) return known->second;
 
@@ -123,6 +124,7 @@ FactsId FactsTable::intern(const SpanDescription& description, const NameTries& 
   facts.route_from_path = names.route_from_path;
   facts.is_test = names.is_test;
   facts.is_resend = names.is_resend;
+  facts.writes = names.writes;
   facts.service = number_of(service);
   part_.clear();
   append_part(part_, service);
@@ -145,7 +147,7 @@ FactsId FactsTable::intern(const SpanDescription& description, const NameTries& 
   facts_.push_back(facts);
   sources_.push_back({std::string(description.environment), std::string(service), names.operation,
                       names.route_from_path ? names.method : std::string(),
-                      names.route_from_path ? names.route : std::string()});
+                      names.route_from_path ? names.route : std::string(), names.database_system});
   return id;
 }
 

@@ -57,6 +57,7 @@ struct Facts {
   bool route_from_path = false;
   bool is_test = false;
   bool is_resend = false;
+  bool writes = false;  // to `database`
   uint32_t service = 0;    // equal for equal service names
   uint32_t operation = 0;  // equal for equal service, kind and templated span name
   uint32_t place = 0;      // equal for equal environment and service
@@ -80,6 +81,7 @@ class FactsTable {
   struct Source {
     std::string environment, service, operation;
     std::string method, route;  // only while route_from_path
+    std::string database_system;
   };
   const Source& source(FactsId id) const { return sources_[id]; }
 

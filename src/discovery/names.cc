@@ -4,6 +4,7 @@
 #include <array>
 #include <iterator>
 
+#include "discovery/db_operation.h"
 #include "discovery/slots.h"
 #include "discovery/text_class.h"
 
@@ -53,13 +54,16 @@ std::string_view present_system_name(std::string_view system) {
   return system;
 }
 
-std::string database_of(const SpanDescription& span) {
+void name_database(const SpanDescription& span, SpanNames& names) {
   const std::string_view system = first_of(span, kDbSystemSlots);
-  if (system.empty()) return {};
+  if (system.empty()) return;
+  names.database_system = present_system_name(system);
   // Redis numbers its databases, and said so only in the new conventions.
   const std::string_view name = first_of(span, kDbNamespaceSlots);
-  if (!name.empty() && !std::ranges::all_of(name, is_digit)) return std::string(name);
-  return std::string(present_system_name(system));
+  const bool named = !name.empty() && !std::ranges::all_of(name, is_digit);
+  names.database = named ? name : std::string_view(names.database_system);
+  const std::string_view operation = first_of(span, kDbOperationSlots);
+  names.writes = is_writing_operation(operation.empty() ? span.name : operation);
 }
 
 // ---- HTTP and RPC -----------------------------------------------------------
@@ -223,13 +227,13 @@ SpanNames names_of(const SpanDescription& span) {
       name_topic(span, names);
       break;
     case model::SpanKind::kClient:
-      names.database = database_of(span);
+      name_database(span, names);
       if (names.database.empty() && is_sending(operation)) name_topic(span, names);
       if (!any_of(span, kDatabaseSlots) && !any_of(span, kMessagingSlots)) names.peer = peer_of(span);
       break;
     default:
       name_endpoint(span, names);
-      names.database = database_of(span);
+      name_database(span, names);
       if (names.database.empty() && is_sending(operation)) name_topic(span, names);
   }
   return names;

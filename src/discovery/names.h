@@ -23,7 +23,9 @@ struct SpanNames {
   bool route_from_path = false;  // `route` (and so `endpoint`) is subject to the trie, not applied yet
 
   // CLIENT and INTERNAL with a database system.
-  std::string database;  // "" : none
+  std::string database;         // "" : none
+  std::string database_system;  // by its present name
+  bool writes = false;          // else it reads
 
   // PRODUCER and CONSUMER: the destination. CLIENT and INTERNAL: only if the
   // span sends and `database` is empty (the first row that fits counts).

@@ -457,7 +457,8 @@ TEST(Resends, ByACountAboveZero) {
 TEST(Slots, UnknownKeysHaveNone) {
   EXPECT_EQ(slot_of("url.full"), Slot::kUrlFull);
   EXPECT_EQ(slot_of("db.name"), Slot::kDbName);
-  EXPECT_FALSE(slot_of("db.statement"));
+  EXPECT_EQ(slot_of("db.statement"), Slot::kDbStatement);
+  EXPECT_FALSE(slot_of("db.statements"));
   EXPECT_FALSE(slot_of(""));
   EXPECT_FALSE(slot_of("zzz"));
 }
@@ -504,7 +505,7 @@ class RandomSpans {
         "GET",    "post",   "/users/{id}", "/users/42", "http://Shop:1/x/7",
         "redis",  "mssql",  "0",           "send",      "receive",
         "settle", "create", "a.B/C",       "host",      "::1",
-        "1"};
+        "1",      "insert"};
     return kValues[below(std::size(kValues))];
   }
   SpanDescription span() {

@@ -58,6 +58,9 @@ void PathBuilder::resolve_span(uint32_t position, uint32_t entry_service) {
     here.touches = true;
     add_unless_repeated(here, std::array{facts.service_node});
   }
+  // No node of the path, but an endpoint of the graph, and named like one.
+  if (root && !enters && facts.kind == SpanKind::kInternal && facts.route_from_path)
+    refresh_endpoint(facts, id);
 
   // Rows five and six; names are filled only for the kinds they apply to.
   NodeId resource = facts.database;

@@ -17,6 +17,9 @@ inline constexpr Slot kPathSlots[] = {Slot::kUrlPath, Slot::kHttpTarget};
 inline constexpr Slot kUrlSlots[] = {Slot::kUrlFull, Slot::kHttpUrl};
 inline constexpr Slot kDbSystemSlots[] = {Slot::kDbSystemName, Slot::kDbSystem};
 inline constexpr Slot kDbNamespaceSlots[] = {Slot::kDbNamespace, Slot::kDbName};
+// Operation, else statement; one bit of it counts (db_operation.h).
+inline constexpr Slot kDbOperationSlots[] = {Slot::kDbOperationName, Slot::kDbOperation, Slot::kDbQueryText,
+                                             Slot::kDbStatement};
 inline constexpr Slot kDestinationSlots[] = {
     Slot::kMessagingDestinationTemplate, Slot::kMessagingDestinationName, Slot::kMessagingDestination,
     Slot::kMessagingRabbitmqDestinationRoutingKey, Slot::kMessagingRabbitmqRoutingKey};

@@ -20,6 +20,10 @@ struct KeyOfSlot {
 constexpr KeyOfSlot kKeys[] = {
     {"db.name", Slot::kDbName},
     {"db.namespace", Slot::kDbNamespace},
+    {"db.operation", Slot::kDbOperation},
+    {"db.operation.name", Slot::kDbOperationName},
+    {"db.query.text", Slot::kDbQueryText},
+    {"db.statement", Slot::kDbStatement},
     {"db.system", Slot::kDbSystem},
     {"db.system.name", Slot::kDbSystemName},
     {"http.method", Slot::kHttpMethod},
@@ -100,6 +104,7 @@ SlotSet relevant_slots(model::SpanKind kind, const SlotSet& present, std::string
       if (!client) read_endpoint(present, name, relevant);
       if (read(kDbSystemSlots, present, relevant)) {
         read(kDbNamespaceSlots, present, relevant);
+        read(kDbOperationSlots, present, relevant);
         break;
       }
       if (read(kMessagingOperationSlots, present, relevant)) {

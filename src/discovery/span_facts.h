@@ -26,6 +26,10 @@ enum class Slot : uint8_t {
   kDbSystem,
   kDbNamespace,
   kDbName,
+  kDbOperationName,
+  kDbOperation,
+  kDbQueryText,
+  kDbStatement,
   kMessagingSystem,
   kMessagingDestinationTemplate,
   kMessagingDestinationName,
@@ -67,7 +71,8 @@ struct SpanDescription {
 // address makes `url.full` irrelevant, and so on. Callers memoise facts by
 // these values alone, so that ids in URLs do not defeat the memo. A `name` that
 // has the route (Go's `GET /items/{id}`) makes paths and URLs irrelevant too;
-// empty when it is not known.
+// empty when it is not known. Of the slots that tell a database's operation
+// (db_operation.h) one bit alone matters.
 SlotSet relevant_slots(model::SpanKind kind, const SlotSet& present, std::string_view name = {});
 
 }  // namespace testmesh::discovery

@@ -59,6 +59,7 @@ struct TraceAnalyzer::Impl {
   std::unordered_map<const FlowIdentity*, size_t> match_of;  // of a test trace, to count it once in each flow
   size_t matches = 0;                                        // of `result.flows`, whose rooms are reused
 
+  NodeId endpoint_of(FactsId id);
   const KnownFlow& flow_of_path(const Facts& entry, const FactsTable::Source& source);
   void forget_flows() {
     flows.clear();
@@ -164,20 +165,45 @@ uint64_t TraceAnalyzer::epoch() const { return impl_->facts.epoch(); }
 bool TraceAnalyzer::is_test(FactsId id) const { return impl_->facts[id].is_test; }
 std::string_view TraceAnalyzer::service(FactsId id) const { return impl_->facts.source(id).service; }
 
+// By its present name.
+NodeId TraceAnalyzer::Impl::endpoint_of(FactsId id) {
+  const Facts& here = facts[id];
+  if (!here.route_from_path || here.trie_version == tries.version()) return here.endpoint;
+  // Shown, not seen: the tries learn from traces only.
+  const FactsTable::Source& source = facts.source(id);
+  const std::string route = tries.apply(source.service, source.route);
+  const NodeId endpoint = facts.nodes().intern(model::NodeType::kApiEndpoint,
+                                               endpoint_name(source.method, route), source.service);
+  facts.nodes().entry(endpoint).from_path = true;
+  return endpoint;
+}
+
 std::string_view TraceAnalyzer::operation(FactsId id) const {
-  Impl& impl = *impl_;
-  const Facts& facts = impl.facts[id];
-  const FactsTable::Source& source = impl.facts.source(id);
-  NodeId endpoint = facts.endpoint;
-  if (facts.route_from_path && facts.trie_version != impl.tries.version()) {
-    // Shown, not seen: the tries learn from traces only.
-    const std::string route = impl.tries.apply(source.service, source.route);
-    endpoint = impl.facts.nodes().intern(model::NodeType::kApiEndpoint, endpoint_name(source.method, route),
-                                         source.service);
-    impl.facts.nodes().entry(endpoint).from_path = true;
-  }
-  return endpoint == kNoNode ? std::string_view(source.operation)
-                             : impl.facts.nodes().node(endpoint).identifier;
+  const NodeId endpoint = impl_->endpoint_of(id);
+  return endpoint == kNoNode ? std::string_view(impl_->facts.source(id).operation)
+                             : impl_->facts.nodes().node(endpoint).identifier;
+}
+
+SpanRole TraceAnalyzer::role(FactsId id) const {
+  const NodeId endpoint = impl_->endpoint_of(id);
+  const FactsTable& table = impl_->facts;
+  const Facts& facts = table[id];
+  const FactsTable::Source& source = table.source(id);
+  const auto name = [&](NodeId node) {
+    return node == kNoNode ? std::string_view() : std::string_view(table.nodes().node(node).identifier);
+  };
+  return {.kind = facts.kind,
+          .is_test = facts.is_test,
+          .receives_or_settles = facts.receives_or_settles,
+          .route_from_path = facts.route_from_path,
+          .writes = facts.writes,
+          .service_id = facts.service,
+          .service = source.service,
+          .endpoint = name(endpoint),
+          .database = name(facts.database),
+          .database_system = source.database_system,
+          .topic = name(facts.topic),
+          .peer = name(facts.peer)};
 }
 
 size_t TraceAnalyzer::memory_bytes() const {

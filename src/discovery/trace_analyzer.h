@@ -45,6 +45,22 @@ struct Visit {
   uint64_t self_ns = 0;  // duration not covered by the span's children
 };
 
+// What a span is to the System Graph (discovery.md 5), wherever it stands in its
+// trace. Views stay valid until the analyzer's epoch changes; empty: has none.
+struct SpanRole {
+  model::SpanKind kind = model::SpanKind::kInternal;  // one of the five
+  bool is_test = false;                               // 2.7
+  bool receives_or_settles = false;                   // CONSUMER
+  bool route_from_path = false;                       // `endpoint` may be renamed by the tries later
+  bool writes = false;                                // to `database`; else it reads
+  uint32_t service_id = 0;                            // equal for equal services within one epoch
+  std::string_view service;
+  std::string_view endpoint;  // SERVER and INTERNAL: "METHOD route" or "package.Service/Method", present form
+  std::string_view database, database_system;  // CLIENT and INTERNAL
+  std::string_view topic;                      // CONSUMER: the destination; others: what it sends to
+  std::string_view peer;  // CLIENT: should it turn out to be an uninstrumented dependency
+};
+
 using NodeList = std::shared_ptr<const std::vector<model::PathNode>>;
 
 struct FlowMatch {
@@ -96,6 +112,7 @@ class TraceAnalyzer {
   // The templated operation name: what `root_operation` shows (an
   // api_endpoint's identifier, else the templated span name).
   std::string_view operation(FactsId) const;
+  SpanRole role(FactsId) const;
 
   // `url_of(i)` gives `url.full|http.url` of input span i (empty when it has
   // none); asked only where an attempt failed. The result is reused by the

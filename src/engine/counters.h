@@ -23,8 +23,10 @@ struct Counters {
   std::atomic<uint64_t> reopened_traces{0};   // traces closed again because of late spans
   std::atomic<uint64_t> early_parts{0};  // closed early: over the memory cap, too old, or the partition ended
   std::atomic<uint64_t> cycles_cut{0};   // parent cycles cut
-  std::atomic<uint64_t> uncounted_traces{0};  // completed while auto_discovery was off
-  std::atomic<uint64_t> lost_rows{0};         // rows that did not read back: always 0, or a bug
+  std::atomic<uint64_t> uncounted_traces{0};   // completed while auto_discovery was off
+  std::atomic<uint64_t> graph_not_counted{0};  // spans left out of the System Graph because it was full
+  std::atomic<uint64_t> graph_mismatches{0};   // spans taken back from it that were not in it: 0, or a bug
+  std::atomic<uint64_t> lost_rows{0};          // rows that did not read back: always 0, or a bug
   std::atomic<uint64_t> checkpoints{0};
   std::atomic<uint64_t> store_failures{0};  // writes that failed and are tried again
   std::atomic<uint64_t> open_traces{0};     // gauge

@@ -158,7 +158,8 @@ base::Result<void> Engine::recover() {
         std::make_unique<Shard>(ShardOptions{.index = index,
                                              .max_open_bytes = options_.max_open_bytes / options_.shards,
                                              .late_filter_bytes = (16u << 20) / options_.shards,
-                                             .checkpoint_interval = options_.checkpoint_interval},
+                                             .checkpoint_interval = options_.checkpoint_interval,
+                                             .graph = options_.graph},
                                 clock_, documents_, settings_of_, counters_));
     TRY_ASSIGN(const Shard::Restored restored,
                shards_.back()->restore(
@@ -601,7 +602,16 @@ std::optional<discovery::FlowHistogram> Engine::flow_histogram(const model::Work
   return discovery::flow_histogram(locked.books, shared->catalog, flow);
 }
 
-base::Result<graph::RuntimeGraph> Engine::graph(const model::WorkspaceId&) { return graph::RuntimeGraph{}; }
+base::Result<graph::RuntimeGraph> Engine::graph(const model::WorkspaceId& id) {
+  const auto shared = workspace(id);
+  // A trace counts in one shard: what each says at its own moment fits together.
+  std::vector<graph::GraphSnapshot> snapshots;
+  for (auto& shard : shards_)
+    shard->read([&] {
+      if (ShardWorkspace* here = shard->workspace(id)) snapshots.emplace_back(here->graph);
+    });
+  return graph::runtime_graph(snapshots);
+}
 
 discovery::BookTotals Engine::totals(const model::WorkspaceId& id) {
   const auto shared = workspace(id);

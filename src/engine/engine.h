@@ -38,6 +38,9 @@ struct EngineOptions {
   uint64_t partition_spans = 50'000'000;  // a partition ends past these and an hour,
   std::chrono::hours partition_age{6};    // or when it is this old
   std::chrono::milliseconds checkpoint_interval{5000};
+  // Whether new traces count in the System Graph. What is counted stays, and
+  // late spans correct it.
+  bool graph = true;
 };
 
 class Engine final : public store::SpanSink, public store::TelemetryStore {

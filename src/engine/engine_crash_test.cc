@@ -13,6 +13,7 @@
 namespace testmesh::engine::testing {
 namespace {
 
+using namespace std::string_literals;  // NOLINT(google-build-using-namespace): the usual one
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
@@ -250,8 +251,16 @@ TEST_P(EngineRandomTest, NothingAcknowledgedIsLostAndNothingIsCountedTwice) {
     open();
     close_all();
   }
-  std::map<std::string, uint64_t> expected;
+  std::map<std::string, uint64_t> expected, expected_graph;
   for (uint64_t trace = 1; trace <= traces; ++trace) {
+    const std::string route = trace % 2 ? "GET /orders" : "GET /carts";
+    for (const std::string& shown : {"service shop"s, "api_endpoint " + route, "shop exposes " + route})
+      ++expected_graph[shown];
+    for (const char* shown : {"database orders", "shop reads orders"}) expected_graph[shown] += 1 + trace % 7;
+    if (trace % 4 < 2)
+      for (const char* shown : {"service stock", "shop calls stock", "stock exposes GET /items",
+                                "api_endpoint GET /items", "stock reads items", "database items"})
+        ++expected_graph[shown];
     // The calls overlap: their order is the canonical one.
     ++expected[std::string("api_endpoint:GET ") + (trace % 2 ? "/orders" : "/carts") +
                (trace % 4 < 2 ? "->api_endpoint:GET /items->database:items" : "") + "->database:orders"];
@@ -263,6 +272,8 @@ TEST_P(EngineRandomTest, NothingAcknowledgedIsLostAndNothingIsCountedTwice) {
     EXPECT_EQ(spans.size(), wanted.size()) << "trace " << trace;
   }
   EXPECT_EQ(counts(), expected);
+  EXPECT_EQ(graph(), expected_graph);
+  EXPECT_EQ(engine_->counters().graph_mismatches, 0u);
   EXPECT_EQ(totals().occurrences, traces);
   EXPECT_EQ(totals().partial, 0u);
   EXPECT_EQ(engine_->counters().lost_rows, 0u);

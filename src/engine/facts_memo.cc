@@ -7,6 +7,7 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <random>
 
+#include "discovery/db_operation.h"
 #include "encoding/wire.h"
 #include "otlp/convert.h"
 
@@ -44,11 +45,29 @@ bool is_empty_text(const encoding::Dictionary& dictionary, const ShapeAttribute&
   return code >= 2 && dictionary.value(attribute.key, static_cast<uint32_t>(code - 2)).empty();
 }
 
+// Whether a statement, or an operation's name, writes.
+bool is_writing(const encoding::Dictionary& dictionary, const ShapeAttribute& attribute,
+                std::string_view encoded, std::string& scratch) {
+  base::ByteReader reader(encoded);
+  if (attribute.type == ValueType::kString && reader.varint() == 1) {
+    // Of split text the skeleton is enough, if the first word is all that
+    // counts and comes first.
+    const std::string_view skeleton = dictionary.text_template(static_cast<uint32_t>(reader.varint()));
+    const char first = skeleton.empty() ? '\0' : static_cast<char>(skeleton.front() | 0x20);
+    if (first >= 'a' && first <= 'z' && first != 'b') return discovery::is_writing_operation(skeleton);
+  }
+  return discovery::is_writing_operation(encoding::value_text(dictionary, attribute, encoded, scratch));
+}
+
+// What a value tells of a database's operation.
+enum Telling : uint8_t { kNothing, kReading, kWriting };
+
 struct ShapeInfo {
   bool ready = false;
   std::vector<uint8_t> slot_mask;      // attributes that fill a slot, or are the name
   std::vector<uint8_t> relevant;       // per attribute: its value can change the facts
   std::vector<uint8_t> empty_default;  // per attribute: fills a slot, but with ""
+  std::vector<Telling> telling;        // per attribute: the default's, where nothing else of it counts
   // Facts when every such value is the default, for the first few services
   // that use the shape (most have one); further ones are in the memo.
   std::array<std::pair<uint32_t, FactsId>, 4> by_service;
@@ -81,6 +100,7 @@ struct FactsMemo::Impl {
     info.slot_mask.resize((count + 7) / 8);
     info.relevant.resize(count);
     info.empty_default.resize(count);
+    info.telling.resize(count);
     discovery::SlotSet present;
     for (uint32_t i = shape.first_attribute(); i < count; ++i) {
       const ShapeAttribute& attribute = shape.attributes[i];
@@ -95,12 +115,23 @@ struct FactsMemo::Impl {
     const discovery::SlotSet relevant =
         discovery::relevant_slots(static_cast<model::SpanKind>(shape.kind), present,
                                   shape.name_as_value ? std::string_view() : shape.name);
+    const bool database = relevant.test(static_cast<size_t>(Slot::kDbSystemName)) ||
+                          relevant.test(static_cast<size_t>(Slot::kDbSystem));
     for (uint32_t i = 0; i < count; ++i) {
       const auto slot = dictionary.key(shape.attributes[i].key).slot;
       const bool is_name = shape.name_as_value && i == 0;
       if (!is_name && !(slot && is_text(shape.attributes[i].type))) continue;
-      info.slot_mask[i / 8] = static_cast<uint8_t>(info.slot_mask[i / 8] | 1 << (i % 8));
       info.relevant[i] = is_name || relevant.test(static_cast<size_t>(*slot));
+      if (!is_name && discovery::tells_operation(*slot)) {
+        // Statements differ all the time: not looked at where nobody reads them.
+        if (!info.relevant[i] && !(database && info.empty_default[i])) continue;
+        if (info.relevant[i])
+          info.telling[i] =
+              discovery::is_writing_operation(encoding::default_text(shape.attributes[i], scratch.back()))
+                  ? kWriting
+                  : kReading;
+      }
+      info.slot_mask[i / 8] = static_cast<uint8_t>(info.slot_mask[i / 8] | 1 << (i % 8));
     }
     return info;
   }
@@ -186,6 +217,16 @@ struct FactsMemo::Impl {
         unusual |=
             shape_info.empty_default[i] || is_empty_text(dictionary, shape.attributes[i], value.encoded);
         if (!shape_info.relevant[i]) continue;
+        if (shape_info.telling[i] != kNothing) {
+          const Telling tells = is_writing(dictionary, shape.attributes[i], value.encoded, scratch.back())
+                                    ? kWriting
+                                    : kReading;
+          if (tells == shape_info.telling[i]) continue;
+          relevant = true;
+          base::append_varint(key_bytes, i);
+          key_bytes += static_cast<char>(tells);
+          continue;
+        }
         relevant = true;
         base::append_varint(key_bytes, i);
         key_bytes += value.encoded;

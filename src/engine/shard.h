@@ -29,6 +29,7 @@
 #include "engine/facts_memo.h"
 #include "engine/late_filter.h"
 #include "engine/open_traces.h"
+#include "graph/graph_book.h"
 #include "model/settings.h"
 #include "store/document_store.h"
 #include "store/embedded/partition.h"
@@ -80,10 +81,14 @@ struct ShardPartition {
 
 struct ShardWorkspace {
   explicit ShardWorkspace(std::shared_ptr<Workspace> w)
-      : shared(std::move(w)), analyzer(shared->tries, shared->catalog), book(shared->catalog) {}
+      : shared(std::move(w)),
+        analyzer(shared->tries, shared->catalog),
+        book(shared->catalog),
+        graph(analyzer, shared->tries) {}
   std::shared_ptr<Workspace> shared;
   discovery::TraceAnalyzer analyzer;
   discovery::FlowBook book;
+  graph::GraphBook graph;
   std::map<uint32_t, std::unique_ptr<ShardPartition>> partitions;
   bool dirty = false;
 };
@@ -102,6 +107,7 @@ struct ShardOptions {
   size_t max_open_bytes = 192u << 20;
   size_t late_filter_bytes = 8u << 20;
   std::chrono::milliseconds checkpoint_interval{5000};
+  bool graph = true;
 };
 
 // Where documents of a shard and of a workspace's discovery live.
@@ -174,8 +180,9 @@ class Shard {
   // store refused; it is scheduled again.
   bool look_at(OpenTrace&, base::UnixNanos now);
   bool close(OpenTrace&, bool early_only, bool* closed);
-  void count(ShardWorkspace&, const model::TraceId&, const discovery::TraceAnalysis&, bool add,
+  void count(ShardWorkspace&, const model::TraceId&, const discovery::TraceAnalysis&, bool add, bool graphed,
              const std::optional<model::FlowId>& flow_then);
+  void count_in_graph(graph::GraphBook&, const discovery::TraceAnalysis&, bool add);
   uint32_t kind_of(ShardPartition&, const discovery::TraceAnalysis&);
   base::Result<void> checkpoint();
   void fill_late_filter();

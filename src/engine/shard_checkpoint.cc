@@ -91,6 +91,7 @@ base::Result<void> Shard::checkpoint() {
     const std::string prefix = document_prefix(id);
     workspace->book.take_dirty(now, settings_of_(id).retention_days,
                                keep(prefix + std::to_string(options_.index) + "/"));
+    workspace->graph.take_dirty(keep(prefix + std::to_string(options_.index) + "/"));
     workspace->shared->tries.take_dirty(keep(prefix + "shared/"));
     workspace->shared->catalog.take_dirty(keep(prefix + "shared/"));
     workspace->dirty = false;
@@ -204,6 +205,7 @@ base::Result<void> Shard::load_document(const std::shared_ptr<Workspace>& shared
   const std::scoped_lock lock(mutex_);
   auto& workspace = workspaces_[shared->id];
   if (!workspace) workspace = std::make_unique<ShardWorkspace>(shared);
+  if (key.starts_with(graph::kDocumentPrefix)) return workspace->graph.load(key, value);
   return workspace->book.load(shared->catalog, key, value);
 }
 

@@ -56,7 +56,7 @@ const discovery::TraceAnalysis& Shard::analyze(ShardWorkspace& workspace,
 }
 
 void Shard::count(ShardWorkspace& workspace, const model::TraceId& id,
-                  const discovery::TraceAnalysis& analysis, bool add,
+                  const discovery::TraceAnalysis& analysis, bool add, bool graphed,
                   const std::optional<model::FlowId>& flow_then) {
   const discovery::TraceClass kind = class_of(analysis);
   if (!add) workspace.book.fold_aliases();
@@ -74,7 +74,22 @@ void Shard::count(ShardWorkspace& workspace, const model::TraceId& id,
     }
     workspace.book.remove(id, kind, then);
   }
+  if (graphed) count_in_graph(workspace.graph, analysis, add);
   workspace.dirty = true;
+}
+
+void Shard::count_in_graph(graph::GraphBook& graph, const discovery::TraceAnalysis& analysis, bool add) {
+  if (add) {
+    const uint64_t before = graph.not_counted();
+    graph.add(inputs_, analysis);
+    if (const uint64_t now = graph.not_counted(); now > before)
+      counters_.graph_not_counted.fetch_add(now - before, std::memory_order_relaxed);
+  } else {
+    const uint64_t before = graph.mismatched_removals();
+    graph.remove(inputs_, analysis);
+    if (const uint64_t now = graph.mismatched_removals(); now > before)
+      counters_.graph_mismatches.fetch_add(now - before, std::memory_order_relaxed);
+  }
 }
 
 uint32_t Shard::kind_of(ShardPartition& partition, const discovery::TraceAnalysis& analysis) {
@@ -188,6 +203,10 @@ bool Shard::close(OpenTrace& trace, bool early_only, bool* closed) {
     }
   const bool counting = settings_of_(workspace.shared->id).auto_discovery;
   const bool was_counted = old_line && (old_line->flags & store::TraceLine::kCounted);
+  // Of traces that are counted. What a line says stays: what was never added
+  // is never taken away.
+  const bool graphed =
+      old_line ? was_counted && (old_line->flags & store::TraceLine::kGraphed) : counting && options_.graph;
 
   const discovery::TraceAnalysis& analysis = analyze(workspace, parts);
   // The record first: when the disk refuses, nothing else has happened.
@@ -212,17 +231,17 @@ bool Shard::close(OpenTrace& trace, bool early_only, bool* closed) {
     line.start = inputs_[analysis.root].start;
     line.duration_ns = inputs_[analysis.root].end - line.start;
   }
-  line.flags = static_cast<uint8_t>((errors > 0 ? store::TraceLine::kError : 0) |
-                                    (analysis.test ? store::TraceLine::kTest : 0) |
-                                    (analysis.partial ? store::TraceLine::kPartial : 0) |
-                                    ((old_line ? was_counted : counting) ? store::TraceLine::kCounted : 0) |
-                                    (had_older ? store::TraceLine::kHasOlder : 0));
+  line.flags = static_cast<uint8_t>(
+      (errors > 0 ? store::TraceLine::kError : 0) | (analysis.test ? store::TraceLine::kTest : 0) |
+      (analysis.partial ? store::TraceLine::kPartial : 0) |
+      ((old_line ? was_counted : counting) ? store::TraceLine::kCounted : 0) |
+      (graphed ? store::TraceLine::kGraphed : 0) | (had_older ? store::TraceLine::kHasOlder : 0));
   line.kind = kind_of(partition, analysis);
   if (auto added = partition.writer.add(ordered_rows_, ordered_parents_, line); !added)
     return again(added.error());
   if (const auto failure = partition.writer.take_failure()) note_failure(*failure);
 
-  if (!old_line && counting) count(workspace, trace.id, analysis, true, std::nullopt);
+  if (!old_line && counting) count(workspace, trace.id, analysis, true, graphed, std::nullopt);
   counters_.cycles_cut.fetch_add(analysis.cycles_cut, std::memory_order_relaxed);
   counters_.duplicate_spans.fetch_add(analysis.duplicates, std::memory_order_relaxed);
   counters_.stored_spans.fetch_add(ordered_rows_.size(), std::memory_order_relaxed);
@@ -234,9 +253,9 @@ bool Shard::close(OpenTrace& trace, bool early_only, bool* closed) {
         const_cast<store::Partition*>(old_partition)->kinds(options_.index)[old_line->kind].flow;
     const TracePart now = std::move(parts.back());
     parts.pop_back();
-    count(workspace, trace.id, analyze(workspace, parts), false, flow_then);
+    count(workspace, trace.id, analyze(workspace, parts), false, graphed, flow_then);
     parts.push_back(now);
-    count(workspace, trace.id, analyze(workspace, parts), true, std::nullopt);
+    count(workspace, trace.id, analyze(workspace, parts), true, graphed, std::nullopt);
   }
   if (!had_older) late_filter_.add(trace.id);
   open_.close(&workspace, trace);

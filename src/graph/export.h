@@ -1,4 +1,9 @@
-// A merged graph as text that other tools draw.
+// A merged graph as text that other tools draw. Whatever the names are made of,
+// they stay text. Equal graphs give equal bytes.
+//
+// Boxes are services, rounded boxes endpoints, cylinders databases, hexagons
+// topics, dashed boxes externals; what was never seen is grey and dashed.
+// An edge says its type, how often it was seen and the share of errors.
 #pragma once
 
 #include <string>
@@ -7,7 +12,12 @@
 
 namespace testmesh::graph {
 
-std::string to_dot(const MergedGraph&);
-std::string to_mermaid(const MergedGraph&);
+struct ExportOptions {
+  // False: endpoints are left out, and edges that touch one go to its service.
+  bool endpoints = true;
+};
+
+std::string to_dot(const MergedGraph&, const ExportOptions& = {});
+std::string to_mermaid(const MergedGraph&, const ExportOptions& = {});
 
 }  // namespace testmesh::graph

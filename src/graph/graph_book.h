@@ -1,5 +1,5 @@
 // What traffic shows, counted (discovery.md 5): one book per shard and
-// workspace, mergeable; a question is answered from all of a workspace's books.
+// workspace; a question is answered from snapshots of all of a workspace's books.
 //
 // Everything added can be taken away again (a late span changes who called
 // whom). `first_seen` and `last_seen` of what remains may then still be those
@@ -23,6 +23,8 @@ namespace testmesh::graph {
 // counted in RuntimeGraph::not_counted.
 inline constexpr size_t kMaxCells = 100'000;
 
+inline constexpr std::string_view kDocumentPrefix = "graph/";
+
 // Single-threaded. `analyzer` outlives it.
 class GraphBook {
  public:
@@ -38,7 +40,10 @@ class GraphBook {
   void take_dirty(const discovery::DocumentSink&);
   base::Result<void> load(std::string_view key, std::string_view value);
 
+  // Spans to take away that were not there; zero unless the caller took away
+  // what it had not added.
   uint64_t mismatched_removals() const;
+  uint64_t not_counted() const;  // RuntimeGraph
   size_t memory_bytes() const;
 
   struct Impl;
@@ -48,7 +53,21 @@ class GraphBook {
   std::unique_ptr<Impl> impl_;
 };
 
-// The caller holds whatever lock protects the books.
-RuntimeGraph runtime_graph(std::span<const GraphBook* const>);
+// A copy of what a book holds: quickly made under the book's lock, answered
+// from without it. The tries outlive it.
+class GraphSnapshot {
+ public:
+  explicit GraphSnapshot(const GraphBook&);
+  GraphSnapshot(GraphSnapshot&&) noexcept;
+  ~GraphSnapshot();
+
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  std::unique_ptr<const Impl> impl_;
+};
+
+RuntimeGraph runtime_graph(std::span<const GraphSnapshot>);
 
 }  // namespace testmesh::graph

@@ -29,6 +29,11 @@ struct LayerContent {
   friend bool operator==(const LayerContent&, const LayerContent&) = default;
 };
 
+// Sorts by key, makes each node and edge one (of a property given twice the last
+// value counts) and adds as a node every end of an edge that is none.
+void normalise(LayerContent&);
+bool is_normal(const LayerContent&);  // normalise would change nothing; cheap
+
 // One layer: what all its imports declare together.
 struct Layer {
   LayerName name = LayerName::kHistory;

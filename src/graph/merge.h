@@ -18,7 +18,9 @@ struct Merged {
   LayerName layer = LayerName::kRuntime;                      // the highest that knows it
   std::array<std::optional<Properties>, kLayerCount> layers;  // what each gave; none: does not know it
   bool declared = false;                                      // a layer below runtime knows it
-  bool seen = false;  // runtime does; of a `depends_on` edge: traffic from its source to its target
+  // Runtime does. A `depends_on` edge: some runtime edge goes from its source
+  // to its target; `traffic` then has that one's times, and no counts.
+  bool seen = false;
   Traffic traffic;
 };
 
@@ -44,18 +46,37 @@ struct MergedGraph {
   uint64_t not_counted = 0;  // RuntimeGraph
 };
 
-// `layers`: at most one of each name, any order. Identity of nodes: same type
-// and name (same service preferred), equal route templates whatever a parameter
-// is called, service names equal but for case and `-_.`; what runtime calls it
-// is its name. O(n log n).
+// `layers`: at most one of each name, any order; edges whose ends are no nodes
+// of their layer bring them along. O(n log n).
+//
+// Which nodes are one, tried in this order:
+// - same type and name; an endpoint only with one of its service, or, when it
+//   names none, with the first of that name;
+// - endpoints of one service whose methods, in upper case, and routes are equal
+//   whatever a parameter is called: `GET /users/{userId}`, `get /users/:id`;
+// - services whose names are equal but for case and `-_.`.
+// Nodes of runtime are never joined with each other. What runtime calls a node
+// is its name, otherwise what the highest layer that knows it does.
+//
+// Databases: a declared one joins the one of its name and `system`; without a
+// system the first of its name; with a system that contradicts the only one of
+// its name that one, which makes a conflict.
+//
+// A conflict: two layers give one property different values.
+//
+// Ids are UUIDs (version 8) from type, name and service (and `system`, where
+// several databases have one name), of edges from type and the ids of the ends.
 MergedGraph merge(const RuntimeGraph&, std::span<const Layer> layers);
 
 struct GraphFilter {
-  std::optional<LayerName> layer;        // what that layer knows
-  std::optional<std::string> service;    // its nodes and those one edge away
-  std::optional<base::UnixNanos> since;  // seen since
+  std::optional<LayerName> layer = {};  // what that layer knows
+  // Its nodes, those one edge away, and the edges that touch its nodes. As it is
+  // called, otherwise equal but for case and `-_.`.
+  std::optional<std::string> service = {};
+  std::optional<base::UnixNanos> since = {};  // last seen then or later
 };
-// Keeps what fits; an edge stays when both its ends do.
+// Keeps what fits all that is given; an edge stays when both its ends do, a
+// conflict with its node or edge.
 MergedGraph filtered(const MergedGraph&, const GraphFilter&);
 
 }  // namespace testmesh::graph

@@ -75,6 +75,11 @@ std::string metrics_text(const engine::Engine& engine, const ingest::IngestCount
             "Traces closed early: memory cap, too long open, or a partition ended", value(c.early_parts));
   f.counter("testmesh_uncounted_traces_total", "Traces completed while auto_discovery was off",
             value(c.uncounted_traces));
+  f.counter("testmesh_graph_not_counted_total", "Spans left out of the System Graph because it was full",
+            value(c.graph_not_counted));
+  f.counter("testmesh_graph_mismatches_total",
+            "Spans taken back from the System Graph that were not in it; anything but 0 is a bug",
+            value(c.graph_mismatches));
   f.counter("testmesh_cycles_cut_total", "Cycles of parents cut", value(c.cycles_cut));
   f.counter("testmesh_commits_total", "Journal writes", value(c.commits));
   f.counter("testmesh_journal_written_bytes_total", "Bytes written to the journal", value(c.journal_bytes));

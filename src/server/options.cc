@@ -74,7 +74,7 @@ std::string apply_file(CLI::App& app, const std::string& path) {
 bool parse_serve_options(int argc, const char* const* argv, ServeOptions& options, int& exit_code) {
   CLI::App app("Starts the server: OTLP in, flows out, one port, one data directory.", "testmesh serve");
   app.footer(kExamples);
-  std::string idle = "10s", config;
+  std::string idle = "10s", config, graph = "on";
   const auto add = [&](const std::string& name, auto& value, const std::string& text) {
     return app.add_option("--" + name, value, text)->envname(environment_name(name))->capture_default_str();
   };
@@ -94,6 +94,8 @@ bool parse_serve_options(int argc, const char* const* argv, ServeOptions& option
   add("max-open-mib", options.max_open_mib,
       "memory for the rows of open traces; past it the oldest close early")
       ->check(CLI::Range(16, 1 << 20));
+  add("graph", graph, "on, or off: new traces do not count in the System Graph; what it holds stays")
+      ->check(CLI::IsMember({"on", "off"}));
   add("log-level", options.log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   app.add_flag("--require-workspace", options.require_workspace,
@@ -125,6 +127,7 @@ bool parse_serve_options(int argc, const char* const* argv, ServeOptions& option
   }
   if (const std::string problem = parse_duration(idle, options.trace_idle_timeout); !problem.empty())
     return usage("--trace-idle-timeout: " + problem);
+  options.graph = graph == "on";
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   if (options.threads == 0) options.threads = cores;
   options.shards_given = options.shards != 0;

@@ -22,6 +22,7 @@ struct ServeOptions {
   bool shards_given = false;
   uint64_t max_open_mib = 384;
   std::string log_level = "info";
+  bool graph = true;  // the System Graph counts new traces
 };
 
 // Reads the command line. Returns true to go on; otherwise `exit_code` is what

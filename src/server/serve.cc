@@ -45,7 +45,8 @@ base::Result<Storage> open_storage(const ServeOptions& options) {
   TRY_ASSIGN(storage.engine,
              engine::Engine::open({.data_directory = options.data_dir,
                                    .shards = options.shards,
-                                   .max_open_bytes = options.max_open_mib << 20},
+                                   .max_open_bytes = options.max_open_mib << 20,
+                                   .graph = options.graph},
                                   *storage.documents, base::system_clock(),
                                   [registry = storage.registry.get()](const model::WorkspaceId& id) {
                                     return registry->settings(id);

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "base/utf8.h"
 #include "store/registry_documents.h"
 
 namespace testmesh::store {
@@ -78,34 +79,6 @@ std::string base64url(std::span<const uint8_t> bytes) {
   return text;
 }
 
-bool valid_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    const auto byte = [&](size_t at) { return at < text.size() ? static_cast<unsigned char>(text[at]) : 0u; };
-    const unsigned first = byte(i);
-    size_t length = 1;
-    unsigned low = 0x80, high = 0xbf;  // of the second byte
-    if (first >= 0x80) {
-      if (first >= 0xc2 && first <= 0xdf)
-        length = 2;
-      else if (first >= 0xe0 && first <= 0xef)
-        length = 3;
-      else if (first >= 0xf0 && first <= 0xf4)
-        length = 4;
-      else
-        return false;
-      if (first == 0xe0) low = 0xa0;
-      if (first == 0xed) high = 0x9f;
-      if (first == 0xf0) low = 0x90;
-      if (first == 0xf4) high = 0x8f;
-      if (byte(i + 1) < low || byte(i + 1) > high) return false;
-      for (size_t k = 2; k < length; ++k)
-        if (byte(i + k) < 0x80 || byte(i + k) > 0xbf) return false;
-    }
-    i += length;
-  }
-  return true;
-}
-
 Result<void> check_name(std::string_view what, std::string_view name) {
   if (name.find_first_not_of(" \t\r\n") == std::string_view::npos)
     return base::fail(ErrorCode::kInvalidArgument, fmt::format("The name of {} must not be empty", what));
@@ -113,7 +86,7 @@ Result<void> check_name(std::string_view what, std::string_view name) {
     return base::fail(
         ErrorCode::kInvalidArgument,
         fmt::format("The name of {} has {} bytes; at most {} are allowed", what, name.size(), kMaxNameBytes));
-  if (!valid_utf8(name) ||
+  if (!base::valid_utf8(name) ||
       std::ranges::any_of(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }))
     return base::fail(ErrorCode::kInvalidArgument,
                       fmt::format("The name of {} must be UTF-8 text without control characters", what));

@@ -7,6 +7,8 @@
 #include <map>
 #include <thread>
 
+#include "store/map_store.h"
+
 namespace testmesh::store {
 namespace {
 
@@ -17,38 +19,6 @@ class FakeClock final : public base::Clock {
  public:
   base::UnixNanos now() const override { return time++; }
   mutable std::atomic<base::UnixNanos> time{1'700'000'000'000'000'000};
-};
-
-// The store's promise over a map, with a switch that makes writes fail.
-class MapStore final : public DocumentStore {
- public:
-  base::Result<std::optional<std::string>> get(std::string_view key) const override {
-    const auto found = documents.find(std::string(key));
-    if (found == documents.end()) return std::nullopt;
-    return found->second;
-  }
-  base::Result<void> scan(
-      std::string_view prefix,
-      const std::function<bool(std::string_view, std::string_view)>& visit) const override {
-    for (auto at = documents.lower_bound(std::string(prefix)); at != documents.end(); ++at)
-      if (!at->first.starts_with(prefix) || !visit(at->first, at->second)) break;
-    return {};
-  }
-  base::Result<void> write(const std::vector<DocumentWrite>& batch) override {
-    if (broken) return base::fail(ErrorCode::kUnavailable, "disk full");
-    for (const auto& change : batch)
-      if (change.value)
-        documents[change.key] = *change.value;
-      else
-        documents.erase(change.key);
-    return {};
-  }
-  base::Result<void> remove_prefix(std::string_view prefix) override {
-    std::erase_if(documents, [&](const auto& entry) { return entry.first.starts_with(prefix); });
-    return {};
-  }
-  std::map<std::string, std::string> documents;
-  bool broken = false;
 };
 
 class Registry : public ::testing::Test {

@@ -247,6 +247,18 @@ class EngineTest : public ::testing::Test {
     for (const discovery::FlowSummary& flow : page->flows) found[flow.flow->path] = flow.occurrence_count;
     return found;
   }
+  // "source type target" -> spans; and "type name" of nodes.
+  std::map<std::string, uint64_t> graph(const model::WorkspaceId& workspace = model::kDefaultWorkspace) {
+    std::map<std::string, uint64_t> found;
+    const auto answer = engine_->graph(workspace);
+    EXPECT_TRUE(answer);
+    for (const graph::RuntimeNode& node : answer->nodes)
+      found[std::string(to_string(node.key.type)) + " " + node.key.name] += node.traffic.call_count;
+    for (const graph::RuntimeEdge& edge : answer->edges)
+      found[answer->nodes[edge.source].key.name + " " + std::string(to_string(edge.type)) + " " +
+            answer->nodes[edge.target].key.name] += edge.traffic.call_count;
+    return found;
+  }
   discovery::BookTotals totals(const model::WorkspaceId& workspace = model::kDefaultWorkspace) {
     return engine_->totals(workspace);
   }

@@ -36,6 +36,7 @@ struct TraceLine {
   static constexpr uint8_t kPartial = 4;
   static constexpr uint8_t kCounted = 8;    // its flows' statistics have it
   static constexpr uint8_t kHasOlder = 16;  // spans of it were stored before; this line speaks for all
+  static constexpr uint8_t kGraphed = 32;   // the System Graph has it
 
   model::TraceId id;
   uint32_t chunk = 0, ordinal = 0;  // where the record is
