@@ -1,7 +1,7 @@
 // What a plan says it did is what discovery finds in its spans.
 #include <random>
 
-#include "simulate/simulate_fixture.h"
+#include "simulate/testing/simulate_fixture.h"
 
 namespace testmesh::simulate {
 namespace {

@@ -2,7 +2,7 @@
 #include <map>
 #include <set>
 
-#include "simulate/simulate_fixture.h"
+#include "simulate/testing/simulate_fixture.h"
 
 namespace testmesh::simulate {
 namespace {

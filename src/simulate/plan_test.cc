@@ -1,7 +1,7 @@
 // What happens in traces, and that it follows from the seed alone.
 #include <thread>
 
-#include "simulate/simulate_fixture.h"
+#include "simulate/testing/simulate_fixture.h"
 #include "simulate/truth.h"
 
 namespace testmesh::simulate {

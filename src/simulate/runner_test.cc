@@ -8,7 +8,7 @@
 #include <mutex>
 
 #include "otlp/import_formats.h"
-#include "simulate/simulate_fixture.h"
+#include "simulate/testing/simulate_fixture.h"
 #include "transport/http/server.h"
 
 namespace testmesh::simulate {

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "simulate/schema.h"
-#include "simulate/simulate_fixture.h"
+#include "simulate/testing/simulate_fixture.h"
 #include "simulate/values.h"
 
 namespace testmesh::simulate {
