@@ -81,7 +81,7 @@ TEST_F(Simulate, TheSameSeedWritesTheSameFile) {
 TEST_F(Simulate, ADryRunSaysWhatTheFileSays) {
   ASSERT_EQ(run({example(), "--dry-run"}), 0) << err;
   EXPECT_THAT(out, AllOf(HasSubstr("shop: 6 services, 20 requests/s from outside"),
-                         HasSubstr("call payment POST /payments, 1.0 ms, fails in 5 %, up to 3 attempts"),
+                         HasSubstr("call payment POST /payments, 1.0 ms, fails in 5.0 %, up to 3 attempts"),
                          HasSubstr("gateway GET /api/v1/products, 9.8 % of the traffic"),
                          HasSubstr("by the test 'checkout smoke test'"), HasSubstr("5 to 12 times")));
   ASSERT_EQ(run({file("shop.yaml"), "--dry-run", "--output", "json"}), 0);
