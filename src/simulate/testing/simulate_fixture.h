@@ -28,7 +28,7 @@ inline System described(std::string_view yaml) {
   return std::move(*system);
 }
 
-// One service `shop`, whose only route does `steps`, each a line of a YAML list; two helpers, `user` and
+// One service `shop`, whose only route does `steps`, each a line of a YAML list; two others, `user` and
 // `stock`.
 inline System shop_that(const std::string& steps, const std::string& more = "") {
   std::string indented;
