@@ -82,6 +82,7 @@ int parse_and_run(int argc, const char* const* argv, const Hooks& hooks, Termina
   add_graph(app, program);
   add_coverage(app, program);
   add_check(app, program);
+  add_simulate(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {
