@@ -3,7 +3,7 @@ BUILD_JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
 SERVER_TARGET := $(if $(wildcard src/server/CMakeLists.txt),testmesh layers,all)
 
-.PHONY: help install build run test sanitize fuzz bench lint format clean
+.PHONY: help install build run test sanitize fuzz bench truth lint format clean
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ fuzz: ## each fuzzer for FUZZ_SECONDS (60)
 
 bench: ## measure the real server: throughput, CPU, memory, bytes, look-ups
 	@bench/run.sh
+
+truth: ## a million traces of random systems: is what the server finds what they did?
+	@bench/known_truth/run.sh
 
 lint: ## clang-format and clang-tidy; a file already found clean is not read again
 	@tools/build.sh release all
