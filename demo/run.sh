@@ -199,7 +199,7 @@ export OTEL_NODE_DISABLED_INSTRUMENTATIONS=dns
 # Python: the default is gRPC, whose exporter is not installed.
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
 # The probes below are no part of the shop.
-export OTEL_PYTHON_EXCLUDED_URLS=healthz
+export OTEL_PYTHON_EXCLUDED_URLS=healthz,openapi.json
 export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 
 cd "$demo"
@@ -230,6 +230,10 @@ done
 start traffic TERM python3 traffic.py --rate "$rate" --order-service "$(address_of order-service)" \
   --user-service "$(address_of user-service)" --product-service "$(address_of product-service)"
 say "customers are shopping, $rate requests a second"
+OTEL_SERVICE_NAME=smoke-test .venv/bin/opentelemetry-instrument .venv/bin/python smoke_test.py \
+  --user-service "$(address_of user-service)" --product-service "$(address_of product-service)" \
+  >"$work/smoke-test.log" 2>&1 || fail smoke-test "failed"
+say "a smoke test has passed: $(grep -c ': 200$' "$work/smoke-test.log") requests, traced as a test's"
 
 # ---- flows ------------------------------------------------------------------------------------
 
@@ -271,6 +275,33 @@ else
   python3 flows.py <"$work/flows.json"
 fi
 echo
+
+# ---- what was declared, what is seen, what is tested --------------------------------------------
+
+covered() { cli coverage --covered true --output json | grep -q '"covered": *true'; }
+if [[ -x $binary ]]; then
+  answers "$(address_of user-service)/openapi.json" "$work/openapi.json" || fail user-service "shows no OpenAPI document"
+  for import in "openapi --service user-service $work/openapi.json" "compose compose.yaml"; do
+    # shellcheck disable=SC2086 # words
+    cli graph import --kind $import >"$work/import.txt" || fail "graph import" "failed: $(tail -n 1 "$work/cli.log")"
+  done
+  deadline=$((SECONDS + 20))
+  until covered || ((SECONDS >= deadline)); do sleep 0.5; done
+  say "who uses whom, and what an OpenAPI document and a compose file declare of it"
+  echo
+  cli graph list --no-endpoints || fail graph "does not answer: $(tail -n 1 "$work/cli.log")"
+  echo
+  say "declared, never seen; and where a declaration contradicts what runs (which wins)"
+  echo
+  cli graph list --declared-never-seen
+  echo
+  cli graph conflicts
+  echo
+  say "what no test exercises, most risk first"
+  echo
+  cli coverage || fail coverage "does not answer: $(tail -n 1 "$work/cli.log")"
+  echo
+fi
 [[ $once == no ]] || exit 0
 
 cat <<EOF
@@ -280,7 +311,10 @@ The flows change while customers shop. To look further, in another terminal:
   $binary_shown flows list
   $binary_shown flows show $flow_id
   $binary_shown traces search --status error
-  $binary_shown settings get
+  $binary_shown graph show order-service
+  $binary_shown graph export --format mermaid
+  $binary_shown coverage --watch
+  $binary_shown check
   curl -s $flows_url/$flow_id
   curl -s $flows_url/$flow_id/traces
   curl -s $server/api/v1/workspaces/$workspace/telemetry/traces

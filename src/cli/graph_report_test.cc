@@ -73,10 +73,10 @@ std::string printed(const Print& print, unsigned width = 0) {
 
 TEST(GraphReport, ShowsNodesAndEdges) {
   const std::string text = printed([](const Page& page) { print_graph(page, example()); });
-  EXPECT_THAT(text,
-              HasSubstr("service       cart                   200     0 %  3.5 ms  9.0 ms  both      cart\n"));
-  EXPECT_THAT(text,
-              HasSubstr("service       reports                                             declared  cart\n"));
+  EXPECT_THAT(
+      text, HasSubstr("service       cart                   200     0 %  3.5 ms  9.0 ms  both      cart\n"));
+  EXPECT_THAT(
+      text, HasSubstr("service       reports                                             declared  cart\n"));
   EXPECT_THAT(text, HasSubstr("api_endpoint  cart GET /carts/:id")) << "whose it is";
   EXPECT_THAT(text, HasSubstr("shop     calls       cart              200     0 %  3.5 ms  9.0 ms  seen      "
                               "2026-11-26 18:16:17"));

@@ -111,7 +111,8 @@ void print_behaviours(Terminal& terminal, const Behaviours& found) {
       path += arrow ? " -> " : std::string(1, behaviour.path[at]);
       at += arrow ? 1 : 0;
     }
-    const std::string share = behaviour.probability < 0.00005 ? "<0.01 %" : percent_text(behaviour.probability);
+    const std::string share =
+        behaviour.probability < 0.00005 ? "<0.01 %" : percent_text(behaviour.probability);
     const std::string errors = behaviour.error_share > 0
                                    ? fmt::format("  (with an error: {})", percent_text(behaviour.error_share))
                                    : "";

@@ -98,8 +98,8 @@ class FlowCatalog {
   const FlowIdentity* find(const model::FlowId&) const;  // not resolved; null when unknown
   // The flow that id stands for today, for who is no reader; null when unknown.
   std::shared_ptr<const FlowIdentity> survivor(const model::FlowId&) const;
-  Resolved resolve(const FlowIdentity*) const;           // follows aliases to the end
-  bool exists(const FlowIdentity*) const;  // whole_traces of the survivor and all its aliases > 0
+  Resolved resolve(const FlowIdentity*) const;  // follows aliases to the end
+  bool exists(const FlowIdentity*) const;       // whole_traces of the survivor and all its aliases > 0
   // The flows that became this one, directly or not, by id.
   std::vector<const FlowIdentity*> aliases(const FlowIdentity*) const;
   size_t size() const;
