@@ -230,7 +230,8 @@ done
 start traffic TERM python3 traffic.py --rate "$rate" --order-service "$(address_of order-service)" \
   --user-service "$(address_of user-service)" --product-service "$(address_of product-service)"
 say "customers are shopping, $rate requests a second"
-OTEL_SERVICE_NAME=smoke-test .venv/bin/opentelemetry-instrument .venv/bin/python smoke_test.py \
+OTEL_SERVICE_NAME=smoke-test OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=requests,urllib3 \
+  .venv/bin/opentelemetry-instrument .venv/bin/python smoke_test.py \
   --user-service "$(address_of user-service)" --product-service "$(address_of product-service)" \
   >"$work/smoke-test.log" 2>&1 || fail smoke-test "failed"
 say "a smoke test has passed: $(grep -c ': 200$' "$work/smoke-test.log") requests, traced as a test's"

@@ -1,14 +1,15 @@
 """A test of the shop, traced as one: it looks at the list of products and at a customer.
 
 Its spans are named `testmesh.…`, so that what the requests cause counts as test traffic: it enriches the
-graph and covers flows, and teaches the statistics nothing. Run it as
-`opentelemetry-instrument python smoke_test.py`; the SDK hands the trace's context on to the services.
+graph and covers flows, and teaches the statistics nothing. It hands the trace's context on itself, since a
+span of an instrumented HTTP client would be one of the system's, not of the test's. Run it as
+`opentelemetry-instrument python smoke_test.py` with OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=requests,urllib3.
 """
 
 import argparse
 
 import requests
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 
 TIMEOUT_S = 10
 
@@ -24,7 +25,9 @@ def main() -> None:
         ("a customer has a name", f"{options.user_service}/api/v1/users/1"),
     ]:
         with tracer.start_as_current_span("testmesh.execution", attributes={"testmesh.flow.name": name}):
-            answer = requests.get(url, timeout=TIMEOUT_S)
+            headers: dict[str, str] = {}
+            propagate.inject(headers)
+            answer = requests.get(url, headers=headers, timeout=TIMEOUT_S)
             answer.raise_for_status()
         print(f"{name}: {answer.status_code}")
 
