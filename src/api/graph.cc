@@ -196,12 +196,13 @@ Answer show_graph_node(Context& context, const Call& call) {
 Answer put_graph_layer(Context& context, const Call& call) {
   TRY_ASSIGN(const graph::LayerName layer, writable_layer_of(call.path_values[kLayerPathValue]));
   TRY_ASSIGN(const std::string_view body, json_text_of(call, kMaxDocumentBytes));
-  auto content = graph::parse_layer(body);
+  std::vector<std::string> warnings;
+  auto content = graph::parse_layer(body, &warnings);
   if (!content) return std::unexpected(of_document(std::move(content).error()));
   graph::normalise(*content);  // counted as it will be shown
   if (auto done = context.graph_layers.replace(call.workspace->id, layer, *content); !done)
     return std::unexpected(of_document(std::move(done).error()));
-  return layer_reply(layer, *content, {});
+  return layer_reply(layer, *content, warnings);
 }
 
 Answer import_into_graph(Context& context, const Call& call) {
