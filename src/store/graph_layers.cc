@@ -39,7 +39,6 @@ std::string layer_prefix(const WorkspaceId& workspace, LayerName layer) {
 // are put over one another: by service, then kind; the one that was PUT first.
 struct PartName {
   std::string service, kind;  // kind empty: PUT
-  friend auto operator<=>(const PartName&, const PartName&) = default;
   bool is_put() const { return kind.empty(); }
   std::string to_key() const {
     return is_put() ? std::string(kPut) : fmt::format("{}{}/{}", kImport, kind, service);
