@@ -22,43 +22,6 @@ base::Result<graph::MergedGraph> merged_graph(Context& context, const model::Wor
   return graph::merge(runtime, *layers);
 }
 
-// What documents say and traffic does not, and the other way round.
-struct Standing {
-  std::optional<bool> declared, seen;
-  bool fits(const graph::Merged& merged) const {
-    return declared.value_or(merged.declared) == merged.declared && seen.value_or(merged.seen) == merged.seen;
-  }
-};
-
-// The nodes and edges that fit, and the ends of those edges: an edge that was
-// declared and never seen may well lie between two nodes that were.
-graph::MergedGraph standing_so(graph::MergedGraph all, const Standing& wanted) {
-  if (!wanted.declared && !wanted.seen) return all;
-  std::erase_if(all.edges, [&](const graph::MergedEdge& edge) { return !wanted.fits(edge); });
-  std::vector<bool> kept(all.nodes.size());
-  for (size_t i = 0; i < kept.size(); ++i) kept[i] = wanted.fits(all.nodes[i]);
-  for (const graph::MergedEdge& edge : all.edges) kept[edge.source] = kept[edge.target] = true;
-  std::vector<uint32_t> moved_to(kept.size());
-  std::vector<graph::MergedNode> nodes;
-  for (size_t i = 0; i < kept.size(); ++i) {
-    moved_to[i] = static_cast<uint32_t>(nodes.size());
-    if (kept[i]) nodes.push_back(std::move(all.nodes[i]));
-  }
-  all.nodes = std::move(nodes);
-  std::vector<std::string_view> ids;
-  for (graph::MergedEdge& edge : all.edges) {
-    edge.source = moved_to[edge.source];
-    edge.target = moved_to[edge.target];
-    ids.emplace_back(edge.id);
-  }
-  for (const graph::MergedNode& node : all.nodes) ids.emplace_back(node.id);
-  std::ranges::sort(ids);
-  std::erase_if(all.conflicts, [&](const graph::Conflict& conflict) {
-    return !std::ranges::binary_search(ids, std::string_view(conflict.id));
-  });
-  return all;
-}
-
 constexpr std::string_view kLayerNames = "history, flow, infra, spec, code or runtime";
 
 std::expected<graph::GraphFilter, Failure> graph_filter_of(const Call& call) {
@@ -70,6 +33,8 @@ std::expected<graph::GraphFilter, Failure> graph_filter_of(const Call& call) {
   }
   filter.service = text_of(call, "service");
   TRY_ASSIGN(filter.since, time_of(call, "since"));
+  TRY_ASSIGN(filter.declared, bool_of(call, "declared"));
+  TRY_ASSIGN(filter.seen, bool_of(call, "seen"));
   return filter;
 }
 
@@ -150,17 +115,13 @@ std::expected<ImportRequest, Failure> import_request_of(const Call& call) {
 
 Answer show_graph(Context& context, const Call& call) {
   TRY_ASSIGN(const graph::GraphFilter filter, graph_filter_of(call));
-  Standing standing;
-  TRY_ASSIGN(standing.declared, bool_of(call, "declared"));
-  TRY_ASSIGN(standing.seen, bool_of(call, "seen"));
   TRY_ASSIGN(const Format format, format_of(call));
   TRY_ASSIGN(const std::optional<bool> endpoints, bool_of(call, "endpoints"));
   if (endpoints && format == Format::kJson)
     return std::unexpected(bad_parameter("endpoints", "`endpoints` goes with `format` dot or mermaid"));
   const graph::ExportOptions drawn{.endpoints = endpoints.value_or(true)};
-  TRY_ASSIGN(graph::MergedGraph all, merged_graph(context, call.workspace->id));
-  if (filter.layer || filter.service || filter.since) all = graph::filtered(all, filter);
-  const graph::MergedGraph shown = standing_so(std::move(all), standing);
+  TRY_ASSIGN(graph::MergedGraph shown, merged_graph(context, call.workspace->id));
+  if (filter != graph::GraphFilter{}) shown = graph::filtered(shown, filter);
   Reply reply;
   if (format == Format::kDot) {
     reply.content_type = kDotType;

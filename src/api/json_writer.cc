@@ -4,35 +4,12 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/utf8.h"
+
 namespace testmesh::api {
 namespace {
 
 constexpr char kHexDigits[] = "0123456789abcdef";
-
-// Length of the well-formed UTF-8 sequence at the front; 0 when there is none.
-size_t utf8_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const unsigned first = byte(0);
-  unsigned low = 0x80, high = 0xbf;
-  size_t length = 0;
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf)
-    length = 2;
-  else if (first >= 0xe0 && first <= 0xef)
-    length = 3;
-  else if (first >= 0xf0 && first <= 0xf4)
-    length = 4;
-  else
-    return 0;
-  if (first == 0xe0) low = 0xa0;
-  if (first == 0xed) high = 0x9f;
-  if (first == 0xf0) low = 0x90;
-  if (first == 0xf4) high = 0x8f;
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (size_t i = 2; i < length; ++i)
-    if (byte(i) < 0x80 || byte(i) > 0xbf) return 0;
-  return length;
-}
 
 // Characters that stand for themselves.
 constexpr auto kPlain = [] {
@@ -110,7 +87,7 @@ void JsonWriter::string(std::string_view text) {
           out_ += "\\u00";
           out_ += kHexDigits[byte >> 4];
           out_ += kHexDigits[byte & 15];
-        } else if (const size_t length = utf8_length(text); length != 0) {
+        } else if (const size_t length = base::utf8_length(text); length != 0) {
           out_.append(text.substr(0, length));
           taken = length;
         } else {

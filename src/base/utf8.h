@@ -1,8 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 namespace testmesh::base {
+
+// Length of the well-formed sequence at the front; 0 when there is none.
+size_t utf8_length(std::string_view text);
 
 // No overlong forms, no surrogates, nothing past U+10FFFF.
 bool valid_utf8(std::string_view text);

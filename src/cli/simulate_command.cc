@@ -10,6 +10,7 @@
 #include <ostream>
 
 #include "cli/commands.h"
+#include "cli/files.h"
 #include "cli/simulate_report.h"
 #include "cli/text.h"
 #include "simulate/runner.h"
@@ -107,14 +108,6 @@ Result<simulate::System> read_described(const std::string& path) {
   return std::move(*system);
 }
 
-Result<void> write_file(const std::string& path, const std::string& text) {
-  std::ofstream stream(path, std::ios::binary);
-  stream << text << '\n';
-  stream.close();
-  if (!stream) return base::fail(ErrorCode::kUnavailable, fmt::format("{} cannot be written", path));
-  return {};
-}
-
 // What the options say of how much and when. The options were checked when
 // they were parsed.
 simulate::RunOptions run_options(const Options& options, const simulate::System& system) {
@@ -188,7 +181,7 @@ Result<void> run(Program& program, const Options& options) {
   } else {
     print_summary(program.terminal, summary, counts);
   }
-  if (!options.truth.empty()) TRY(write_file(options.truth, truth.to_json(options.seed)));
+  if (!options.truth.empty()) TRY(write_file(options.truth, truth.to_json(options.seed) + '\n'));
   return done;
 }
 

@@ -31,6 +31,19 @@ void keep_around(const MergedGraph& graph, const std::string& asked, Kept& nodes
   for (size_t i = 0; i < nodes.size(); ++i) nodes[i] = nodes[i] && near[i];
 }
 
+void keep_standing(const MergedGraph& graph, const GraphFilter& filter, Kept& nodes, Kept& edges) {
+  const auto fits = [&](const Merged& merged) {
+    return filter.declared.value_or(merged.declared) == merged.declared &&
+           filter.seen.value_or(merged.seen) == merged.seen;
+  };
+  for (size_t i = 0; i < nodes.size(); ++i) nodes[i] = nodes[i] && fits(graph.nodes[i]);
+  for (size_t i = 0; i < edges.size(); ++i) {
+    const MergedEdge& edge = graph.edges[i];
+    edges[i] = edges[i] && fits(edge);
+    if (edges[i]) nodes[edge.source] = nodes[edge.target] = 1;
+  }
+}
+
 }  // namespace
 
 MergedGraph filtered(const MergedGraph& graph, const GraphFilter& filter) {
@@ -43,6 +56,7 @@ MergedGraph filtered(const MergedGraph& graph, const GraphFilter& filter) {
   for (size_t i = 0; i < edges.size(); ++i)
     edges[i] = fits(graph.edges[i]) && nodes[graph.edges[i].source] && nodes[graph.edges[i].target];
   if (filter.service) keep_around(graph, *filter.service, nodes, edges);
+  if (filter.declared || filter.seen) keep_standing(graph, filter, nodes, edges);
 
   MergedGraph result;
   result.not_counted = graph.not_counted;

@@ -91,6 +91,10 @@ struct GraphFilter {
   // called, otherwise equal but for case and `-_.`.
   std::optional<std::string> service = {};
   std::optional<base::UnixNanos> since = {};  // last seen then or later
+  // Of what fits the others, what is so; and the ends of edges that are: an edge
+  // declared and never seen may well lie between two nodes that were.
+  std::optional<bool> declared = {}, seen = {};
+  friend bool operator==(const GraphFilter&, const GraphFilter&) = default;
 };
 // Keeps what fits all that is given; an edge stays when both its ends do, a
 // conflict with its node or edge.

@@ -5,30 +5,13 @@
 #include <tuple>
 
 #include "graph/graph_book_impl.h"
+#include "graph/json_text.h"
 
 namespace testmesh::graph {
 namespace {
 
 using discovery::BucketCounts;
 using discovery::DurationSketch;
-
-constexpr char kHexDigits[] = "0123456789abcdef";
-
-std::string json_text(std::string_view text) {
-  std::string json = "\"";
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x20) {
-      json += "\\u00";
-      json += kHexDigits[c >> 4];
-      json += kHexDigits[c & 15];
-      continue;
-    }
-    if (c == '"' || c == '\\') json += '\\';
-    json += c;
-  }
-  json += '"';
-  return json;
-}
 
 // Sums of cells, each named by a position.
 class Sums {
@@ -158,10 +141,10 @@ class Builder {
       RuntimeNode& node = result_.nodes.emplace_back();
       node.key = std::move(nodes_[place].first);
       if (node.key.type == NodeType::kDatabase)
-        node.properties.emplace("system", json_text(nodes_[place].second));
+        node.properties.emplace("system", json_string(nodes_[place].second));
       if (node.key.type == NodeType::kService)
         if (const auto version = versions_.find(node.key.name); version != versions_.end())
-          node.properties.emplace("version", json_text(version->second.text));
+          node.properties.emplace("version", json_string(version->second.text));
       node.traffic = traffic[place];
     }
     const std::vector<Traffic> edge_traffic = edge_sums_.traffic();
