@@ -73,6 +73,7 @@ struct Uuid {
 using WorkspaceId = Uuid<struct WorkspaceIdTag>;
 using FlowId = Uuid<struct FlowIdTag>;
 using KeyId = Uuid<struct KeyIdTag>;
+using ExecutionId = Uuid<struct ExecutionIdTag>;
 
 // 00000000-0000-4000-8000-000000000001
 inline constexpr WorkspaceId kDefaultWorkspace{{0, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 1}};
