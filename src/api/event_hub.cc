@@ -206,9 +206,8 @@ void EventHub::Impl::tell_rate(const std::set<model::WorkspaceId>& workspaces) {
   const uint64_t spans = received_spans ? received_spans() : 0;
   const auto now = Steady::now();
   const double seconds = std::chrono::duration<double>(now - counted_at).count();
-  const double rate = spans_before && seconds > 0
-                          ? static_cast<double>(spans - std::min(spans, *spans_before)) / seconds
-                          : 0;
+  const double rate =
+      spans_before && seconds > 0 ? static_cast<double>(spans - std::min(spans, *spans_before)) / seconds : 0;
   spans_before = spans;
   counted_at = now;
   if (workspaces.empty()) return;

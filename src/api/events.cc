@@ -9,8 +9,8 @@ Answer stream_events(Context& context, const Call& call) {
   reply.content_type = "text/event-stream";
   reply.stream = context.events.listen(call.workspace->id, call.header("last-event-id"));
   if (!reply.stream)
-    return std::unexpected(
-        Failure(base::Error{base::ErrorCode::kUnavailable, "As many listen to events as may; try again later"}));
+    return std::unexpected(Failure(
+        base::Error{base::ErrorCode::kUnavailable, "As many listen to events as may; try again later"}));
   // Proxies that collect answers before they hand them on would hold events back.
   reply.headers.emplace_back("X-Accel-Buffering", "no");
   return reply;

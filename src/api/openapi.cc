@@ -128,6 +128,7 @@ std::string openapi_document(std::string_view version) {
     document["paths"][std::string(route.path)][lower_case(route.method)] = std::move(operation);
   }
   document["components"]["schemas"] = json::parse(kOpenApiSchemas);
+  document["components"]["schemas"].update(json::parse(kOpenApiExecutionSchemas));
   return document.dump(2);
 }
 

@@ -17,7 +17,7 @@ using expr::Value;
 
 constexpr int64_t kSchema = 1;
 
-// Of one step; a run of a thousand such steps is still a document.
+// Of each of a step's values; a run of many steps is still a document.
 constexpr size_t kMaxText = 16 << 10;
 constexpr size_t kMaxBytes = 64 << 10;
 constexpr size_t kMaxItems = 1000;
@@ -48,7 +48,8 @@ class Bounds {
             map.set("…", fmt::format("(cut, {} keys)", value.as_map().size()));
             break;
           }
-          map.set(text(key), (*this)(item, depth + 1));
+          Value kept = text(key);
+          map.set(std::move(kept), (*this)(item, depth + 1));
         }
         return map;
       }
@@ -64,7 +65,7 @@ class Bounds {
     if (value.kind() != Kind::kString) return value;
     const std::string_view whole = value.as_string();
     const size_t most = std::min(kMaxText, left_);
-    take(whole.size() + 8);
+    take(std::min(whole.size(), most) + 8);
     if (whole.size() <= most) return value;
     return std::string(base::utf8_prefix(whole, most)) + fmt::format("… (cut, {} bytes)", whole.size());
   }
@@ -137,10 +138,8 @@ base::Result<Record> decode_record(std::string_view text) {
 }
 
 runner::StepResult bounded(runner::StepResult step) {
+  for (Value* value : {&step.request, &step.result, &step.output}) *value = Bounds()(*value);
   Bounds within;
-  step.request = within(step.request);
-  step.result = within(step.result);
-  step.output = within(step.output);
   for (runner::FailedAssertion& failed : step.failed_assertions) {
     failed.actual = within(failed.actual);
     if (failed.expected) failed.expected = within(*failed.expected);

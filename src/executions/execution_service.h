@@ -54,11 +54,11 @@ struct Execution {
 };
 
 struct NewExecution {
-  std::string flow;  // YAML; empty: none (a bare trace id)
-  std::vector<std::pair<std::string, expr::Value>> variables;
-  std::map<std::string, std::string, std::less<>> files;  // what run_flow names -> its YAML
-  std::optional<model::TraceId> trace_id;                 // someone else's run
-  std::optional<model::SpanId> parent_span_id;
+  std::string flow = {};  // YAML; empty: none (a bare trace id)
+  std::vector<std::pair<std::string, expr::Value>> variables = {};
+  std::map<std::string, std::string, std::less<>> files = {};  // what run_flow names -> its YAML
+  std::optional<model::TraceId> trace_id = {};                 // someone else's run
+  std::optional<model::SpanId> parent_span_id = {};
 };
 
 // A flow that does not validate.

@@ -34,18 +34,16 @@ class FakeSink final : public store::SpanSink {
 struct FakeExecutions {
   FakeExecutions(store::DocumentStore& documents, store::TelemetryStore& telemetry,
                  store::WorkspaceRegistry& registry)
-      : events(
-            telemetry, [this] { return spans.load(); }, {.own_thread = false}),
+      : events(telemetry, [this] { return spans.load(); }, {.own_thread = false}),
         service(executions::ExecutionService::open(
                     documents, telemetry, sink, registry,
                     {.concurrency = 2,
                      .run = [this](const runner::RunRequest& request,
                                    const runner::RunServices& services) { return run(request, services); },
-                     .validate_once =
-                         [this](const validation::Subject& subject, store::TelemetryStore&,
-                                std::shared_ptr<const store::TraceDetail>, base::UnixNanos now,
-                                base::UnixNanos, bool time_is_up,
-                                validation::ValidationMemory&) -> base::Result<validation::TraceValidation> {
+                     .validate_once = [this](const validation::Subject& subject, store::TelemetryStore&,
+                                             std::shared_ptr<const store::TraceDetail>, base::UnixNanos now,
+                                             base::UnixNanos, bool time_is_up, validation::ValidationMemory&)
+                         -> base::Result<validation::TraceValidation> {
                        return judge(subject, now, time_is_up);
                      }},
                     [this](const model::WorkspaceId& workspace, std::string_view event,
