@@ -287,7 +287,7 @@ Result<void> run(Program& program, const Options& options) {
   });
   const base::UnixNanos end = program.hooks.clock->now();
   report.seconds = end > begin ? static_cast<double>(end - begin) / 1e9 : 0;
-  for (const ReportTarget& target : reports) TRY(write_file(target.path, report_text(target.kind, report)));
+  for (const ReportTarget& wanted : reports) TRY(write_file(wanted.path, report_text(wanted.kind, report)));
   if (program.common.json())
     print_json(program, run_json(report));
   else
