@@ -5,8 +5,10 @@
 // are read from any number of threads.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -53,6 +55,8 @@ class Value {
   Value(Duration duration) : data_(duration) {}
   // Never null.
   Value(std::shared_ptr<const Record> record);
+  // A text that outlives every value (a literal of the program): costs nothing.
+  static Value of_static(std::string_view text);
   // What stands where a record could be and is none: nil, whose members and
   // elements are again such a nil, at any depth, where those of another nil are
   // an error.
@@ -78,38 +82,63 @@ class Value {
   // The value under a key of a map, or null: not a map, or no such key.
   const Value* find(std::string_view key) const;
 
+  // Levels of lists and maps in it; 0: it is neither. Known without looking.
+  uint32_t depth() const;
+  // About the bytes that it takes when written out, shared parts as often as
+  // they are met. Known without looking.
+  uint64_t weight() const;
+  // The same text, list, map or record, not only an equal one.
+  bool is_same_object(const Value& other) const;
+
   // As `==` of the language has it: 1 == 1.0, lists and maps by their elements,
   // records by identity, NaN equals nothing.
   friend bool operator==(const Value&, const Value&);
 
  private:
   struct AbsentRecord {};
+  struct ListBox;
+  struct MapBox;
   using Text = std::shared_ptr<const std::string>;
-  std::variant<std::monostate, AbsentRecord, bool, int64_t, double, Text, std::shared_ptr<const List>,
-               std::shared_ptr<const Map>, Time, Duration, std::shared_ptr<const Record>>
+  // The order is that of kKinds in value.cc.
+  std::variant<std::monostate, AbsentRecord, bool, int64_t, double, Text, std::string_view,
+               std::shared_ptr<const ListBox>, std::shared_ptr<const MapBox>, Time, Duration,
+               std::shared_ptr<const Record>>
       data_;
 };
 
-// Keys in the order in which they were first set; most are texts, any value may
-// be one. Look-ups by hash past a few entries.
+// Keys in the order in which they were first set; most are texts, any value but
+// a list or a map may be one. 1 and 1.0 are two keys. Look-ups by hash past a
+// few entries.
 class Map {
  public:
   Map() = default;
   Map(std::initializer_list<std::pair<std::string_view, Value>> entries);
 
   void set(std::string_view key, Value value);
-  void set(Value key, Value value);
+  template <std::same_as<Value> Key>
+  void set(Key key, Value value) {
+    set_value(std::move(key), std::move(value));
+  }
   bool erase(std::string_view key);
   const Value* find(std::string_view key) const;
-  const Value* find(const Value& key) const;
+  template <std::same_as<Value> Key>
+  const Value* find(const Key& key) const {
+    return find_value(key);
+  }
   size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
   auto begin() const { return entries_.begin(); }
   auto end() const { return entries_.end(); }
 
  private:
+  struct Index;
+  void set_value(Value key, Value value);
+  const Value* find_value(const Value& key) const;
+  size_t position(const Value& key) const;
+  void index_last();
+
   std::vector<std::pair<Value, Value>> entries_;
-  std::shared_ptr<void> index_;
+  std::shared_ptr<Index> index_;  // shared with copies until one of them changes
 };
 
 // An object whose members are computed when they are asked for, so that a trace
@@ -129,6 +158,9 @@ class Record {
   // Of the same thing, for `==`; by default by address.
   virtual bool same_as(const Record& other) const { return this == &other; }
 };
+
+// Lists and maps nest at most this deep, whoever makes them.
+inline constexpr uint32_t kMaxValueDepth = 512;
 
 // One JSON text. Numbers without fraction and exponent that fit 64 bits are
 // integers. kInvalidArgument: where it is wrong. Depth at most 512.
