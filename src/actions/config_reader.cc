@@ -20,8 +20,10 @@ std::optional<nanoseconds> parse_duration(std::string_view text) {
   while (!text.empty()) {
     const size_t digits = text.find_first_not_of("0123456789.");
     double number = 0;
-    const auto [end, problem] = std::from_chars(text.data(), text.data() + std::min(digits, text.size()), number);
-    if (problem != std::errc() || digits == std::string_view::npos || end != text.data() + digits) return std::nullopt;
+    const auto [end, problem] =
+        std::from_chars(text.data(), text.data() + std::min(digits, text.size()), number);
+    if (problem != std::errc() || digits == std::string_view::npos || end != text.data() + digits)
+      return std::nullopt;
     text.remove_prefix(digits);
     const size_t letters = std::min(text.find_first_of("0123456789."), text.size());
     const std::string_view unit = text.substr(0, letters);

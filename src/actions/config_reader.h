@@ -39,7 +39,8 @@ class ConfigReader {
 // Until when an action may wait.
 class Waiting {
  public:
-  Waiting(SteadyTime deadline, const std::atomic<bool>& cancelled) : deadline_(deadline), cancelled_(cancelled) {}
+  Waiting(SteadyTime deadline, const std::atomic<bool>& cancelled)
+      : deadline_(deadline), cancelled_(cancelled) {}
   // The step's deadline, or sooner by the config's own timeout.
   Waiting(const ActionContext& context, std::chrono::nanoseconds timeout);
 

@@ -23,10 +23,12 @@ std::expected<std::string, std::string> decode(std::string_view text, std::strin
     }
     std::array<uint8_t, 1> byte{};
     if (i + 2 >= text.size() || !from_hex(text.substr(i + 1, 2), byte))
-      return std::unexpected(fmt::format("the {} of the connection URL has a % without two hexadecimal digits after "
-                                         "it; a percent sign itself is written %25",
-                                         part));
-    if (byte[0] == 0) return std::unexpected(fmt::format("the {} of the connection URL has a zero byte", part));
+      return std::unexpected(
+          fmt::format("the {} of the connection URL has a % without two hexadecimal digits after "
+                      "it; a percent sign itself is written %25",
+                      part));
+    if (byte[0] == 0)
+      return std::unexpected(fmt::format("the {} of the connection URL has a zero byte", part));
     out += static_cast<char>(byte[0]);
     i += 2;
   }
@@ -48,7 +50,8 @@ std::optional<std::string> read_host_and_port(std::string_view text, ConnectionU
     if (close == std::string_view::npos) return "the host of the connection URL begins with [ and has no ]";
     url.host = text.substr(1, close - 1);
     std::string_view rest = text.substr(close + 1);
-    if (!rest.empty() && rest[0] != ':') return "after the ] of the connection URL's host only a :port may stand";
+    if (!rest.empty() && rest[0] != ':')
+      return "after the ] of the connection URL's host only a :port may stand";
     has_port = !rest.empty();
     if (has_port) port = rest.substr(1);
   } else {
@@ -66,9 +69,10 @@ std::optional<std::string> read_host_and_port(std::string_view text, ConnectionU
   if (has_port && !port.empty()) {
     const auto [end, problem] = std::from_chars(port.data(), port.data() + port.size(), url.port);
     if (problem != std::errc() || end != port.data() + port.size() || url.port == 0)
-      return fmt::format("\"{}\" is no port; the connection URL wants a number from 1 to 65535 after the host's colon "
-                         "(a password with : / ? # or @ in it is %-encoded)",
-                         port.substr(0, 20));
+      return fmt::format(
+          "\"{}\" is no port; the connection URL wants a number from 1 to 65535 after the host's colon "
+          "(a password with : / ? # or @ in it is %-encoded)",
+          port.substr(0, 20));
   }
   return std::nullopt;
 }
@@ -81,7 +85,8 @@ std::optional<std::string> read_params(std::string_view text, ConnectionUrl& url
     if (one.empty()) continue;
     const size_t equals = one.find('=');
     auto name = decode(one.substr(0, equals), "parameters");
-    auto value = decode(equals == std::string_view::npos ? std::string_view() : one.substr(equals + 1), "parameters");
+    auto value =
+        decode(equals == std::string_view::npos ? std::string_view() : one.substr(equals + 1), "parameters");
     if (!name) return name.error();
     if (!value) return value.error();
     url.params.emplace_back(std::move(*name), std::move(*value));
@@ -105,10 +110,12 @@ std::expected<ConnectionUrl, std::string> parse_connection_url(std::string_view 
   if (colon == std::string_view::npos || !is_scheme(text.substr(0, colon)))
     return std::unexpected("the connection is no URL: it begins with no scheme such as postgres://");
   ConnectionUrl url;
-  for (const char c : text.substr(0, colon)) url.scheme += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const char c : text.substr(0, colon))
+    url.scheme += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   std::string_view rest = text.substr(colon + 1);
   if (const size_t question = rest.find('?'); question != std::string_view::npos) {
-    if (auto problem = read_params(rest.substr(question + 1), url)) return std::unexpected(std::move(*problem));
+    if (auto problem = read_params(rest.substr(question + 1), url))
+      return std::unexpected(std::move(*problem));
     rest = rest.substr(0, question);
   }
   if (rest.starts_with("//")) {
@@ -160,7 +167,8 @@ std::string mask_url(std::string_view text) {
     if (at == std::string::npos || at < begin) {
       at = path == std::string::npos || question < path ? shown.find('@', begin) : std::string::npos;
     }
-    if (at != std::string::npos && colon != std::string::npos && colon < at) shown.replace(colon + 1, at - colon - 1, "***");
+    if (at != std::string::npos && colon != std::string::npos && colon < at)
+      shown.replace(colon + 1, at - colon - 1, "***");
   }
   for (const std::string_view name : {"password=", "pass=", "sslpassword="}) {
     for (size_t at = shown.find(name); at != std::string::npos; at = shown.find(name, at + 1)) {

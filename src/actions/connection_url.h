@@ -16,7 +16,7 @@ struct ConnectionUrl {
   std::string scheme;  // lower case
   std::string user;
   std::optional<std::string> password;
-  std::string host;  // without the brackets of IPv6
+  std::string host;   // without the brackets of IPv6
   uint16_t port = 0;  // 0: not given
   // After the host, with its leading slash; of a URL without "//" all after the
   // scheme's colon.

@@ -19,11 +19,13 @@ std::string joined(std::initializer_list<std::string_view> names) {
   return text;
 }
 
-std::optional<std::string> unknown_param(const ConnectionUrl& url, std::initializer_list<std::string_view> known) {
+std::optional<std::string> unknown_param(const ConnectionUrl& url,
+                                         std::initializer_list<std::string_view> known) {
   for (const auto& [name, value] : url.params) {
     if (std::find(known.begin(), known.end(), name) == known.end())
-      return fmt::format("the connection URL has a parameter \"{}\", which {} does not take here; it takes {}",
-                         name.substr(0, 60), url.scheme, joined(known));
+      return fmt::format(
+          "the connection URL has a parameter \"{}\", which {} does not take here; it takes {}",
+          name.substr(0, 60), url.scheme, joined(known));
   }
   return std::nullopt;
 }
@@ -41,7 +43,8 @@ std::expected<std::string, std::string> ssl_mode(const ConnectionUrl& url,
   if (mode == "required") mode = "require";
   if (mode == "verify-identity") mode = "verify-full";
   if (mode.empty() || std::find(modes.begin(), modes.end(), mode) != modes.end()) return mode;
-  return std::unexpected(fmt::format("sslmode \"{}\" is not known; it is one of {}", mode.substr(0, 40), joined(modes)));
+  return std::unexpected(
+      fmt::format("sslmode \"{}\" is not known; it is one of {}", mode.substr(0, 40), joined(modes)));
 }
 
 std::optional<std::string> read_server(const ConnectionUrl& url, DatabaseUrl& database) {
@@ -59,8 +62,8 @@ std::optional<std::string> read_server(const ConnectionUrl& url, DatabaseUrl& da
 }
 
 std::optional<std::string> read_postgres(const ConnectionUrl& url, DatabaseUrl& database) {
-  if (auto problem = unknown_param(url, {"sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "user",
-                                         "password", "dbname", "options", "application_name"}))
+  if (auto problem = unknown_param(url, {"sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port",
+                                         "user", "password", "dbname", "options", "application_name"}))
     return problem;
   if (auto problem = read_server(url, database)) return problem;
   auto mode = ssl_mode(url, {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"});
@@ -77,25 +80,28 @@ std::optional<std::string> read_postgres(const ConnectionUrl& url, DatabaseUrl& 
   }
   if (database.host.empty()) database.host = "localhost";
   if (database.port == 0) database.port = 5432;
-  if (database.host.starts_with('@')) return "abstract sockets are not supported; host=/folder names a socket's folder";
+  if (database.host.starts_with('@'))
+    return "abstract sockets are not supported; host=/folder names a socket's folder";
   if (database.host.starts_with('/')) {
     database.socket = std::move(database.host);
     database.host.clear();
   }
-  if (database.host.find(',') != std::string::npos) return "the connection URL names several hosts; write one";
+  if (database.host.find(',') != std::string::npos)
+    return "the connection URL names several hosts; write one";
   return std::nullopt;
 }
 
 std::optional<std::string> read_mariadb(const ConnectionUrl& url, DatabaseUrl& database) {
-  if (auto problem = unknown_param(url, {"sslmode", "ssl-mode", "sslrootcert", "sslcert", "sslkey", "socket", "user",
-                                         "password"}))
+  if (auto problem = unknown_param(
+          url, {"sslmode", "ssl-mode", "sslrootcert", "sslcert", "sslkey", "socket", "user", "password"}))
     return problem;
   if (auto problem = read_server(url, database)) return problem;
   auto mode = ssl_mode(url, {"disable", "require", "verify-full"});
   if (!mode) return mode.error();
   database.ssl_mode = std::move(*mode);
   database.socket = param_or(url, "socket", "");
-  if (!database.socket.empty() && !database.socket.starts_with('/')) return "the socket of the connection URL is no absolute path";
+  if (!database.socket.empty() && !database.socket.starts_with('/'))
+    return "the socket of the connection URL is no absolute path";
   if (database.socket.empty() && database.host.empty()) database.host = "localhost";
   if (!database.socket.empty()) database.host.clear();
   if (database.port == 0) database.port = 3306;
@@ -103,7 +109,8 @@ std::optional<std::string> read_mariadb(const ConnectionUrl& url, DatabaseUrl& d
 }
 
 std::optional<std::string> read_sqlite(const ConnectionUrl& url, DatabaseUrl& database) {
-  if (auto problem = unknown_param(url, {})) return "the connection URL of SQLite takes no parameters after a ?";
+  if (auto problem = unknown_param(url, {}))
+    return "the connection URL of SQLite takes no parameters after a ?";
   database.file = url.path;
   if (database.file == "/:memory:") database.file = ":memory:";
   if (database.file.empty() || database.file.ends_with('/'))
@@ -113,7 +120,8 @@ std::optional<std::string> read_sqlite(const ConnectionUrl& url, DatabaseUrl& da
 }
 
 bool all_digits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 
 }  // namespace
@@ -121,7 +129,8 @@ bool all_digits(std::string_view text) {
 std::string DatabaseUrl::place() const {
   if (!file.empty()) return file;
   if (!socket.empty()) return socket;
-  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
+  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
+                                             : fmt::format("[{}]:{}", host, port);
 }
 
 std::expected<DatabaseUrl, std::string> parse_database_url(std::string_view text) {
@@ -139,8 +148,9 @@ std::expected<DatabaseUrl, std::string> parse_database_url(std::string_view text
     database.dialect = SqlDialect::kSqlite;
     problem = read_sqlite(*url, database);
   } else {
-    problem = fmt::format("the connection URL begins with {}:, expected postgres:, mysql:, mariadb: or sqlite:",
-                          url->scheme.substr(0, 40));
+    problem =
+        fmt::format("the connection URL begins with {}:, expected postgres:, mysql:, mariadb: or sqlite:",
+                    url->scheme.substr(0, 40));
   }
   if (problem) return std::unexpected(std::move(*problem));
   return database;
@@ -162,14 +172,16 @@ RowCollector::Added RowCollector::add(std::vector<Value> values, size_t bytes, s
   bytes_ += bytes + 64 * (values.size() + 1);
   if (bytes_ > kMostRowBytes) return Added::kTooLarge;
   expr::Map row;
-  for (size_t i = 0; i < values.size() && i < columns_.size(); ++i) row.set(columns_[i], std::move(values[i]));
+  for (size_t i = 0; i < values.size() && i < columns_.size(); ++i)
+    row.set(columns_[i], std::move(values[i]));
   rows_.emplace_back(std::move(row));
   return Added::kYes;
 }
 
 DatabaseError RowCollector::too_large() const {
-  return {{"too_large", fmt::format("the result is larger than {} MiB (at row {}); select fewer columns or rows",
-                                    kMostRowBytes >> 20, rows_.size() + 1)}};
+  return {
+      {"too_large", fmt::format("the result is larger than {} MiB (at row {}); select fewer columns or rows",
+                                kMostRowBytes >> 20, rows_.size() + 1)}};
 }
 
 Value integer_or_text(std::string_view text) {
@@ -205,8 +217,8 @@ Value exact_number(std::string_view text) {
 
 std::string rfc3339_like(std::string_view text) {
   std::string out(text);
-  if (text.size() < 19 || text[4] != '-' || text[7] != '-' || text[10] != ' ' || text[13] != ':' || text[16] != ':' ||
-      !all_digits(text.substr(0, 4)))
+  if (text.size() < 19 || text[4] != '-' || text[7] != '-' || text[10] != ' ' || text[13] != ':' ||
+      text[16] != ':' || !all_digits(text.substr(0, 4)))
     return out;
   if (text.ends_with(" BC")) return out;
   out[10] = 'T';
@@ -223,13 +235,15 @@ Value json_or_text(std::string_view text) {
 
 std::string parameter_text(const Value& value) {
   switch (value.kind()) {
-    case expr::Kind::kBool: return value.as_bool() ? "true" : "false";
+    case expr::Kind::kBool:
+      return value.as_bool() ? "true" : "false";
     case expr::Kind::kFloat: {
       std::array<char, 40> digits{};
       const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value.as_float()).ptr;
       return {digits.data(), end};
     }
-    default: return to_wire_text(value);
+    default:
+      return to_wire_text(value);
   }
 }
 

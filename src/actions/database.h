@@ -27,7 +27,7 @@ struct DatabaseUrl {
   uint16_t port = 0;   // never 0 with a host
   std::string socket;  // PostgreSQL: the folder of it, MariaDB: the file; absolute
   std::string database;
-  std::string file;    // of SQLite; ":memory:"
+  std::string file;  // of SQLite; ":memory:"
   std::string ssl_mode, ssl_ca, ssl_cert, ssl_key;
   std::string options, application_name;  // of PostgreSQL
 

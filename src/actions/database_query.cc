@@ -3,8 +3,8 @@
 #include <map>
 #include <mutex>
 
-#include "actions/action.h"
 #include "actions/database.h"
+#include "actions/registry.h"
 #include "base/utf8.h"
 
 namespace testmesh::actions {
@@ -53,37 +53,48 @@ class DatabasePool {
 
 std::string_view system_name(const DatabaseUrl& url, std::string_view text) {
   switch (url.dialect) {
-    case SqlDialect::kPostgres: return "postgresql";
-    case SqlDialect::kSqlite: return "sqlite";
-    case SqlDialect::kMariaDb: return text.substr(0, 1) == "m" && text.substr(0, 2) == "ma" ? "mariadb" : "mysql";
+    case SqlDialect::kPostgres:
+      return "postgresql";
+    case SqlDialect::kSqlite:
+      return "sqlite";
+    case SqlDialect::kMariaDb:
+      return text.substr(0, 1) == "m" && text.substr(0, 2) == "ma" ? "mariadb" : "mysql";
   }
   return "other_sql";
 }
 
-DatabaseExpected<std::unique_ptr<DatabaseConnection>> connect(const DatabaseUrl& url, const ActionContext& context,
+DatabaseExpected<std::unique_ptr<DatabaseConnection>> connect(const DatabaseUrl& url,
+                                                              const ActionContext& context,
                                                               const Waiting& waiting) {
   const bool restricted = context.hosts.restricted();
   if (restricted && !url.socket.empty())
-    return database_error("address_refused", fmt::format("the unix socket {} may not be used: this server lets flows "
-                                                         "reach listed hosts only",
-                                                         url.socket));
+    return database_error("address_refused",
+                          fmt::format("the unix socket {} may not be used: this server lets flows "
+                                      "reach listed hosts only",
+                                      url.socket));
   if (restricted && url.dialect == SqlDialect::kSqlite && url.file != ":memory:")
-    return database_error("address_refused", fmt::format("the file {} may not be opened: this server lets flows reach "
-                                                         "listed hosts only",
-                                                         url.file));
+    return database_error("address_refused",
+                          fmt::format("the file {} may not be opened: this server lets flows reach "
+                                      "listed hosts only",
+                                      url.file));
   if (restricted && !(url.ssl_ca.empty() && url.ssl_cert.empty() && url.ssl_key.empty()))
-    return database_error("address_refused", "certificate files may not be read: this server lets flows reach listed "
-                                             "hosts only");
+    return database_error("address_refused",
+                          "certificate files may not be read: this server lets flows reach listed "
+                          "hosts only");
   switch (url.dialect) {
-    case SqlDialect::kPostgres: return connect_postgres(url, context.hosts, waiting);
-    case SqlDialect::kMariaDb: return connect_mariadb(url, context.hosts, waiting);
-    case SqlDialect::kSqlite: return open_sqlite(url, restricted, waiting);
+    case SqlDialect::kPostgres:
+      return connect_postgres(url, context.hosts, waiting);
+    case SqlDialect::kMariaDb:
+      return connect_mariadb(url, context.hosts, waiting);
+    case SqlDialect::kSqlite:
+      return open_sqlite(url, restricted, waiting);
   }
   return database_error("invalid_config", "no such database");
 }
 
-DatabaseExpected<DatabaseResult> run_query(const std::string& text, const DatabaseUrl& url, const DatabaseQuery& query,
-                                           ActionContext& context, const Waiting& waiting) {
+DatabaseExpected<DatabaseResult> run_query(const std::string& text, const DatabaseUrl& url,
+                                           const DatabaseQuery& query, ActionContext& context,
+                                           const Waiting& waiting) {
   auto& pool = context.connections.get<DatabasePool>();
   std::unique_lock<std::timed_mutex> turn;
   std::shared_ptr<std::timed_mutex> turns;
@@ -113,16 +124,18 @@ class DatabaseQueryAction final : public Action {
   ActionOutcome run(const Value& config, ActionContext& context) const override;
 };
 
-void describe_span(ActionOutcome& outcome, const DatabaseUrl& url, std::string_view text, const DatabaseQuery& query,
-                   std::string_view written_query) {
+void describe_span(ActionOutcome& outcome, const DatabaseUrl& url, std::string_view text,
+                   const DatabaseQuery& query, std::string_view written_query) {
   auto& attributes = outcome.span_attributes;
   const std::string database =
       url.dialect == SqlDialect::kSqlite ? url.file.substr(url.file.rfind('/') + 1) : url.database;
   attributes.push_back(attribute("db.system.name", system_name(url, text)));
   if (!database.empty()) attributes.push_back(attribute("db.namespace", database));
   attributes.push_back(attribute("db.query.text", base::utf8_prefix(written_query, 4096)));
-  if (!query.summary.operation.empty()) attributes.push_back(attribute("db.operation.name", query.summary.operation));
-  if (!query.summary.table.empty()) attributes.push_back(attribute("db.collection.name", query.summary.table));
+  if (!query.summary.operation.empty())
+    attributes.push_back(attribute("db.operation.name", query.summary.operation));
+  if (!query.summary.table.empty())
+    attributes.push_back(attribute("db.collection.name", query.summary.table));
   if (!url.host.empty()) {
     attributes.push_back(attribute("server.address", url.host));
     attributes.push_back(attribute("server.port", int64_t{url.port}));
@@ -130,7 +143,8 @@ void describe_span(ActionOutcome& outcome, const DatabaseUrl& url, std::string_v
     attributes.push_back(attribute("server.address", url.socket));
   }
   const std::string& target = query.summary.table.empty() ? database : query.summary.table;
-  outcome.span_name = query.summary.operation.empty() ? std::string(system_name(url, text)) : query.summary.operation;
+  outcome.span_name =
+      query.summary.operation.empty() ? std::string(system_name(url, text)) : query.summary.operation;
   if (!target.empty()) outcome.span_name += fmt::format(" {}", target);
 }
 

@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 #include <librdkafka/rdkafka.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cerrno>
+#include <charconv>
 
 namespace testmesh::actions {
 namespace {
@@ -21,7 +22,8 @@ constexpr auto kMostDown = 5s;
 std::optional<KafkaConfig::Broker> parse_broker(std::string_view text) {
   while (text.starts_with(' ')) text.remove_prefix(1);
   while (text.ends_with(' ')) text.remove_suffix(1);
-  if (const size_t scheme = text.find("://"); scheme != std::string_view::npos) text.remove_prefix(scheme + 3);
+  if (const size_t scheme = text.find("://"); scheme != std::string_view::npos)
+    text.remove_prefix(scheme + 3);
   KafkaConfig::Broker broker;
   std::string_view port;
   if (text.starts_with('[')) {
@@ -57,17 +59,24 @@ void add_brokers(ConfigReader& reader, std::string_view text, KafkaConfig& confi
 }
 
 void read_sasl(ConfigReader& reader, const Value& sasl, KafkaConfig& config) {
-  if (sasl.kind() != expr::Kind::kMap) return reader.fail("`sasl` must be a map {mechanism, username, password}");
+  if (sasl.kind() != expr::Kind::kMap)
+    return reader.fail("`sasl` must be a map {mechanism, username, password}");
   for (const auto& [key, value] : sasl.as_map()) {
     const std::string name = expr::to_text(key);
-    if (name == "mechanism") config.mechanism = expr::to_text(value);
-    else if (name == "username") config.username = expr::to_text(value);
-    else if (name == "password") config.password = expr::to_text(value);
-    else reader.fail(fmt::format("`sasl` has a key \"{}\"; it takes mechanism, username and password", name));
+    if (name == "mechanism")
+      config.mechanism = expr::to_text(value);
+    else if (name == "username")
+      config.username = expr::to_text(value);
+    else if (name == "password")
+      config.password = expr::to_text(value);
+    else
+      reader.fail(fmt::format("`sasl` has a key \"{}\"; it takes mechanism, username and password", name));
   }
-  for (char& c : config.mechanism) c = c == '_' ? '-' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  for (char& c : config.mechanism)
+    c = c == '_' ? '-' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   if (config.mechanism.empty()) config.mechanism = "PLAIN";
-  if (config.mechanism != "PLAIN" && config.mechanism != "SCRAM-SHA-256" && config.mechanism != "SCRAM-SHA-512")
+  if (config.mechanism != "PLAIN" && config.mechanism != "SCRAM-SHA-256" &&
+      config.mechanism != "SCRAM-SHA-512")
     reader.fail(fmt::format("`sasl.mechanism` is \"{}\"; it is one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512",
                             config.mechanism.substr(0, 40)));
   if (config.username.empty()) reader.fail("`sasl.username` is missing or empty");
@@ -81,11 +90,16 @@ void read_tls(ConfigReader& reader, const Value& tls, KafkaConfig& config) {
   config.tls = true;
   for (const auto& [key, value] : tls.as_map()) {
     const std::string name = expr::to_text(key);
-    if (name == "ca") config.ca = expr::to_text(value);
-    else if (name == "cert") config.certificate = expr::to_text(value);
-    else if (name == "key") config.key = expr::to_text(value);
-    else if (name == "verify") config.verify = !(value == Value(false) || value == Value("false"));
-    else reader.fail(fmt::format("`tls` has a key \"{}\"; it takes ca, cert, key and verify", name));
+    if (name == "ca")
+      config.ca = expr::to_text(value);
+    else if (name == "cert")
+      config.certificate = expr::to_text(value);
+    else if (name == "key")
+      config.key = expr::to_text(value);
+    else if (name == "verify")
+      config.verify = !(value == Value(false) || value == Value("false"));
+    else
+      reader.fail(fmt::format("`tls` has a key \"{}\"; it takes ca, cert, key and verify", name));
   }
 }
 
@@ -106,7 +120,8 @@ void ignore_log(const rd_kafka_t*, int, const char*, const char*) {}
 
 std::optional<std::string> set(rd_kafka_conf_t* conf, const char* name, const std::string& value) {
   std::array<char, 512> problem{};
-  if (rd_kafka_conf_set(conf, name, value.c_str(), problem.data(), problem.size()) == RD_KAFKA_CONF_OK) return {};
+  if (rd_kafka_conf_set(conf, name, value.c_str(), problem.data(), problem.size()) == RD_KAFKA_CONF_OK)
+    return {};
   return std::string(problem.data());
 }
 
@@ -122,11 +137,13 @@ std::optional<std::string> set_security(rd_kafka_conf_t* conf, const KafkaConfig
   if (config.tls) {
     settings.emplace_back("enable.ssl.certificate.verification", config.verify ? "true" : "false");
     settings.emplace_back("ssl.endpoint.identification.algorithm", config.verify ? "https" : "none");
-    if (!config.ca.empty()) settings.emplace_back(is_pem(config.ca) ? "ssl.ca.pem" : "ssl.ca.location", config.ca);
+    if (!config.ca.empty())
+      settings.emplace_back(is_pem(config.ca) ? "ssl.ca.pem" : "ssl.ca.location", config.ca);
     if (!config.certificate.empty())
       settings.emplace_back(is_pem(config.certificate) ? "ssl.certificate.pem" : "ssl.certificate.location",
                             config.certificate);
-    if (!config.key.empty()) settings.emplace_back(is_pem(config.key) ? "ssl.key.pem" : "ssl.key.location", config.key);
+    if (!config.key.empty())
+      settings.emplace_back(is_pem(config.key) ? "ssl.key.pem" : "ssl.key.location", config.key);
   }
   for (const auto& [name, value] : settings) {
     if (auto problem = set(conf, name, value)) return problem;
@@ -140,24 +157,25 @@ std::string KafkaConfig::place() const {
   std::string text;
   for (const Broker& broker : brokers) {
     const bool v6 = broker.host.find(':') != std::string::npos;
-    text += fmt::format("{}{}{}{}:{}", text.empty() ? "" : ",", v6 ? "[" : "", broker.host, v6 ? "]" : "", broker.port);
+    text += fmt::format("{}{}{}{}:{}", text.empty() ? "" : ",", v6 ? "[" : "", broker.host, v6 ? "]" : "",
+                        broker.port);
   }
   return text;
 }
 
 std::string KafkaConfig::pool_key() const {
-  std::string key = place();
+  std::string all = place();
   const auto add = [&](std::string_view part) {
-    key += '\0';
-    key += part;
+    all += '\0';
+    all += part;
   };
-  for (const std::string& part : {mechanism, username, password, ca, certificate, this->key}) add(part);
+  for (const std::string& part : {mechanism, username, password, ca, certificate, key}) add(part);
   add(tls ? (verify ? "tls" : "tls, any") : "");
   for (const auto& [name, value] : settings) {
     add(name);
     add(value);
   }
-  return key;
+  return all;
 }
 
 KafkaConfig read_kafka_config(ConfigReader& reader) {
@@ -187,7 +205,8 @@ void KafkaTroubles::note(int code, std::string_view text) {
       final_ = ActionError{"broker", fmt::format("Kafka at {} refused the login: {}", place_, text)};
       return;
     case RD_KAFKA_RESP_ERR__SSL:
-      if (!final_) final_ = ActionError{"tls", fmt::format("no TLS connection to Kafka at {}: {}", place_, text)};
+      if (!final_)
+        final_ = ActionError{"tls", fmt::format("no TLS connection to Kafka at {}: {}", place_, text)};
       return;
     case RD_KAFKA_RESP_ERR__TRANSPORT:
     case RD_KAFKA_RESP_ERR__RESOLVE:
@@ -195,13 +214,16 @@ void KafkaTroubles::note(int code, std::string_view text) {
       last_ = text;
       last_is_connection_ = true;
       return;
-    default: last_ = text; last_is_connection_ = false;
+    default:
+      last_ = text;
+      last_is_connection_ = false;
   }
 }
 
 int KafkaTroubles::connect(int fd, const void* address, int size, std::string_view broker) {
   // "host:port/1", "host:port/bootstrap", with "ssl://" before it
-  if (const size_t scheme = broker.find("://"); scheme != std::string_view::npos) broker.remove_prefix(scheme + 3);
+  if (const size_t scheme = broker.find("://"); scheme != std::string_view::npos)
+    broker.remove_prefix(scheme + 3);
   std::string_view host = broker.substr(0, broker.rfind('/'));
   uint16_t port = 0;
   if (const size_t colon = host.rfind(':'); colon != std::string_view::npos) {
@@ -250,21 +272,29 @@ void KafkaDeleter::operator()(rd_kafka_s* handle) const {
   rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
-std::expected<KafkaHandle, ActionError> open_kafka(KafkaRole role, const KafkaConfig& config, const HostPolicy& hosts,
-                                                   void* opaque, void (*prepare)(rd_kafka_conf_s*)) {
+std::expected<KafkaHandle, ActionError> open_kafka(KafkaRole role, const KafkaConfig& config,
+                                                   const HostPolicy& hosts, void* opaque,
+                                                   void (*prepare)(rd_kafka_conf_s*)) {
   for (const KafkaConfig::Broker& broker : config.brokers) {
     if (auto refused = hosts.refuses_host(broker.host, broker.port))
       return std::unexpected(ActionError{"address_refused", std::move(*refused)});
   }
   for (const std::string* file : {&config.ca, &config.certificate, &config.key}) {
     if (hosts.restricted() && !file->empty() && !is_pem(*file))
-      return std::unexpected(ActionError{"address_refused",
-                                         "certificate files may not be read: this server lets flows reach listed hosts "
-                                         "only; write the PEM text itself"});
+      return std::unexpected(
+          ActionError{"address_refused",
+                      "certificate files may not be read: this server lets flows reach listed hosts "
+                      "only; write the PEM text itself"});
+    if (!file->empty() && !is_pem(*file) && access(file->c_str(), R_OK) != 0)
+      return std::unexpected(ActionError{
+          "invalid_config",
+          fmt::format("the file {} of `tls` cannot be read: {}", *file, std::generic_category().message(errno))});
   }
-  std::unique_ptr<rd_kafka_conf_t, void (*)(rd_kafka_conf_t*)> conf(rd_kafka_conf_new(), rd_kafka_conf_destroy);
+  std::unique_ptr<rd_kafka_conf_t, void (*)(rd_kafka_conf_t*)> conf(rd_kafka_conf_new(),
+                                                                    rd_kafka_conf_destroy);
   const auto invalid = [](std::string problem) {
-    return std::unexpected(ActionError{"invalid_config", "Kafka's client library says: " + std::move(problem)});
+    return std::unexpected(
+        ActionError{"invalid_config", "Kafka's client library says: " + std::move(problem)});
   };
   for (const auto& [name, value] : {std::pair<const char*, std::string>{"bootstrap.servers", config.place()},
                                     {"client.id", "testmesh"},
@@ -284,8 +314,8 @@ std::expected<KafkaHandle, ActionError> open_kafka(KafkaRole role, const KafkaCo
   rd_kafka_conf_set_connect_cb(conf.get(), on_connect);
   if (prepare != nullptr) prepare(conf.get());
   std::array<char, 512> problem{};
-  rd_kafka_t* handle = rd_kafka_new(role == KafkaRole::kProducer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf.get(),
-                                    problem.data(), problem.size());
+  rd_kafka_t* handle = rd_kafka_new(role == KafkaRole::kProducer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
+                                    conf.get(), problem.data(), problem.size());
   if (handle == nullptr) return invalid(problem.data());
   conf.release();  // the handle's now
   return KafkaHandle(handle);

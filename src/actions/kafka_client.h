@@ -34,8 +34,8 @@ struct KafkaConfig {
   // Further settings of the library.
   std::vector<std::pair<std::string, std::string>> settings;
 
-  std::string place() const;      // "a:9092,b:9092"
-  std::string pool_key() const;   // of all of it
+  std::string place() const;     // "a:9092,b:9092"
+  std::string pool_key() const;  // of all of it
 };
 
 // `brokers`, `sasl` and `tls` of an action's config.
@@ -75,8 +75,8 @@ using KafkaHandle = std::unique_ptr<rd_kafka_s, KafkaDeleter>;
 
 enum class KafkaRole { kProducer, kConsumer };
 // `prepare` sets callbacks; `troubles` outlives the handle.
-std::expected<KafkaHandle, ActionError> open_kafka(KafkaRole, const KafkaConfig&, const HostPolicy&, void* opaque,
-                                                   void (*prepare)(rd_kafka_conf_s*));
+std::expected<KafkaHandle, ActionError> open_kafka(KafkaRole, const KafkaConfig&, const HostPolicy&,
+                                                   void* opaque, void (*prepare)(rd_kafka_conf_s*));
 // `opaque` of every client is one of these.
 struct KafkaOpaque {
   KafkaOpaque(const HostPolicy& hosts, const KafkaConfig& config) : troubles(hosts, config.place()) {}

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <random>
 
-#include "actions/action.h"
 #include "actions/kafka_client.h"
+#include "actions/registry.h"
 #include "expr/program.h"
 
 namespace testmesh::actions {
@@ -19,7 +19,9 @@ constexpr size_t kMostBytes = 64u << 20;  // of the messages that are kept
 constexpr size_t kMostLinks = 32;
 
 struct PartitionsDeleter {
-  void operator()(rd_kafka_topic_partition_list_t* list) const { rd_kafka_topic_partition_list_destroy(list); }
+  void operator()(rd_kafka_topic_partition_list_t* list) const {
+    rd_kafka_topic_partition_list_destroy(list);
+  }
 };
 using Partitions = std::unique_ptr<rd_kafka_topic_partition_list_t, PartitionsDeleter>;
 struct MessageDeleter {
@@ -38,14 +40,18 @@ struct Wanted {
 // The library's own requests block: short ones first, so that a run can be
 // cancelled, longer ones for a cluster that is slow.
 template <typename Call>
-rd_kafka_resp_err_t patiently(const Waiting& waiting, const KafkaTroubles& troubles, rd_kafka_t* handle, Call&& call) {
+rd_kafka_resp_err_t patiently(const Waiting& waiting, const KafkaTroubles& troubles, rd_kafka_t* handle,
+                              Call&& call) {
   rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR__TIMED_OUT;
-  for (milliseconds limit = 100ms; !waiting.over() && !troubles.hopeless(); limit = std::min(limit * 2, milliseconds(1600))) {
-    error = call(static_cast<int>(std::clamp(std::min(limit, waiting.left()), milliseconds(1), milliseconds(1600)).count()));
+  for (milliseconds limit = 100ms; !waiting.over() && !troubles.hopeless();
+       limit = std::min(limit * 2, milliseconds(1600))) {
+    error = call(static_cast<int>(
+        std::clamp(std::min(limit, waiting.left()), milliseconds(1), milliseconds(1600)).count()));
     rd_kafka_poll(handle, 0);
     if (error != RD_KAFKA_RESP_ERR__TIMED_OUT && error != RD_KAFKA_RESP_ERR__TRANSPORT) return error;
     // A refused connection is answered at once; it is tried again in a moment.
-    if (error == RD_KAFKA_RESP_ERR__TRANSPORT) rd_kafka_poll(handle, static_cast<int>(waiting.slice().count()));
+    if (error == RD_KAFKA_RESP_ERR__TRANSPORT)
+      rd_kafka_poll(handle, static_cast<int>(waiting.slice().count()));
   }
   return error;
 }
@@ -91,7 +97,8 @@ rd_kafka_resp_err_t Consumer::find_positions(rd_kafka_t* of, rd_kafka_topic_part
       return RD_KAFKA_RESP_ERR_NO_ERROR;
     });
   };
-  if (const auto error = ask(ends.get(), RD_KAFKA_OFFSET_END); error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
+  if (const auto error = ask(ends.get(), RD_KAFKA_OFFSET_END); error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return error;
   if (const auto error = ask(open.get(), wanted.since_ms); error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
   for (int i = 0; i < open->cnt; ++i) {
     const auto& found = open->elems[i];
@@ -101,7 +108,8 @@ rd_kafka_resp_err_t Consumer::find_positions(rd_kafka_t* of, rd_kafka_topic_part
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-void on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* list, void* opaque) {
+void on_rebalance(rd_kafka_t* handle, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t* list,
+                  void* opaque) {
   auto& consumer = *static_cast<Consumer*>(static_cast<KafkaOpaque*>(opaque));
   if (what != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS || consumer.closing) {
     rd_kafka_assign(handle, nullptr);
@@ -123,28 +131,31 @@ std::string random_group() {
 std::optional<ActionError> assign_all(Consumer& consumer) {
   rd_kafka_t* const handle = consumer.handle.get();
   const std::string& name = consumer.wanted.topic;
-  std::unique_ptr<rd_kafka_topic_t, void (*)(rd_kafka_topic_t*)> topic(rd_kafka_topic_new(handle, name.c_str(), nullptr),
-                                                                      rd_kafka_topic_destroy);
+  std::unique_ptr<rd_kafka_topic_t, void (*)(rd_kafka_topic_t*)> topic(
+      rd_kafka_topic_new(handle, name.c_str(), nullptr), rd_kafka_topic_destroy);
   if (topic == nullptr) return ActionError{"invalid_config", fmt::format("{} is no name of a topic", name)};
   Partitions all(rd_kafka_topic_partition_list_new(1));
   while (all->cnt == 0) {
-    const rd_kafka_metadata* metadata = nullptr;
-    auto error = patiently(consumer.waiting, consumer.troubles, handle,
-                           [&](int limit_ms) { return rd_kafka_metadata(handle, 0, topic.get(), &metadata, limit_ms); });
-    const std::unique_ptr<const rd_kafka_metadata, void (*)(const rd_kafka_metadata*)> owner(metadata,
-                                                                                            rd_kafka_metadata_destroy);
+    const rd_kafka_metadata_t* metadata = nullptr;
+    auto error = patiently(consumer.waiting, consumer.troubles, handle, [&](int limit_ms) {
+      return rd_kafka_metadata(handle, 0, topic.get(), &metadata, limit_ms);
+    });
+    const std::unique_ptr<const rd_kafka_metadata_t, void (*)(const rd_kafka_metadata_t*)> owner(
+        metadata, rd_kafka_metadata_destroy);
     if (auto hopeless = consumer.troubles.hopeless()) return hopeless;
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1) {
       error = metadata->topics[0].err;
       for (int i = 0; i < metadata->topics[0].partition_cnt; ++i)
-        rd_kafka_topic_partition_list_add(all.get(), name.c_str(), metadata->topics[0].partitions[i].id)->offset =
-            RD_KAFKA_OFFSET_INVALID;
+        rd_kafka_topic_partition_list_add(all.get(), name.c_str(), metadata->topics[0].partitions[i].id)
+            ->offset = RD_KAFKA_OFFSET_INVALID;
     }
     if (all->cnt > 0) break;
     // A topic that does not exist yet may come while we wait.
     if (consumer.waiting.over()) {
-      if (consumer.waiting.cancelled() || error == RD_KAFKA_RESP_ERR__TIMED_OUT || error == RD_KAFKA_RESP_ERR__TRANSPORT)
-        return consumer.troubles.explain(consumer.waiting.error(fmt::format("asking Kafka for topic {}", name)));
+      if (consumer.waiting.cancelled() || error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+          error == RD_KAFKA_RESP_ERR__TRANSPORT)
+        return consumer.troubles.explain(
+            consumer.waiting.error(fmt::format("asking Kafka for topic {}", name)));
       consumer.problem = error;
       return std::nullopt;
     }
@@ -158,7 +169,8 @@ std::optional<ActionError> assign_all(Consumer& consumer) {
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     if (auto hopeless = consumer.troubles.hopeless()) return hopeless;
     if (consumer.waiting.over())
-      return consumer.troubles.explain(consumer.waiting.error(fmt::format("asking Kafka for the offsets of topic {}", name)));
+      return consumer.troubles.explain(
+          consumer.waiting.error(fmt::format("asking Kafka for the offsets of topic {}", name)));
     return ActionError{"broker", fmt::format("Kafka says of topic {}: {}", name, rd_kafka_err2str(error))};
   }
   rd_kafka_assign(handle, all.get());
@@ -169,9 +181,9 @@ struct Received {
   expr::List messages;
   std::vector<model::Link> links;
   size_t seen = 0, bytes = 0;
-  std::string last_unmatched;                  // what it was, for people
-  std::optional<std::string> first_match_error;  // of the expression
-  std::string topic_error;                     // the last the broker said of it
+  std::string last_unmatched;                                  // what it was, for people
+  std::optional<std::string> first_match_error;                // of the expression
+  std::string topic_error;                                     // the last the broker said of it
   Partitions positions{rd_kafka_topic_partition_list_new(1)};  // after what was read
 };
 
@@ -186,7 +198,8 @@ expr::Map headers_of(const rd_kafka_message_t& message, size_t& bytes) {
   const char* name = nullptr;
   const void* data = nullptr;
   size_t size = 0;
-  for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &data, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+  for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &data, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+       ++i) {
     bytes += std::string_view(name).size() + size;
     Value value = bytes_value(data, size);
     // A header that is there several times is a list.
@@ -208,7 +221,8 @@ expr::Map describe_message(const rd_kafka_message_t& message, size_t& bytes) {
   map.set("value", bytes_value(message.payload, message.len));
   Value json;
   if (message.payload != nullptr) {
-    if (auto parsed = expr::parse_json({static_cast<const char*>(message.payload), message.len})) json = std::move(*parsed);
+    if (auto parsed = expr::parse_json({static_cast<const char*>(message.payload), message.len}))
+      json = std::move(*parsed);
   }
   map.set("json", std::move(json));
   map.set("headers", headers_of(message, bytes));
@@ -234,9 +248,11 @@ std::optional<model::Link> link_of(const expr::Map& message) {
 // The error: no more is to be read.
 std::optional<ActionError> take(const Wanted& wanted, const rd_kafka_message_t& message, Received& received) {
   ++received.seen;
-  auto* position = rd_kafka_topic_partition_list_find(received.positions.get(), wanted.topic.c_str(), message.partition);
+  auto* position =
+      rd_kafka_topic_partition_list_find(received.positions.get(), wanted.topic.c_str(), message.partition);
   if (position == nullptr)
-    position = rd_kafka_topic_partition_list_add(received.positions.get(), wanted.topic.c_str(), message.partition);
+    position =
+        rd_kafka_topic_partition_list_add(received.positions.get(), wanted.topic.c_str(), message.partition);
   position->offset = message.offset + 1;
   size_t bytes = 0;
   expr::Map map = describe_message(message, bytes);
@@ -254,10 +270,12 @@ std::optional<ActionError> take(const Wanted& wanted, const rd_kafka_message_t& 
   }
   received.bytes += bytes;
   if (received.bytes > kMostBytes)
-    return ActionError{"too_large", fmt::format("the messages are larger than {} MiB together (at message {} of {}); "
-                                                "ask for fewer",
-                                                kMostBytes >> 20, received.messages.size() + 1, wanted.count)};
-  if (auto link = link_of(map); link && received.links.size() < kMostLinks) received.links.push_back(std::move(*link));
+    return ActionError{"too_large",
+                       fmt::format("the messages are larger than {} MiB together (at message {} of {}); "
+                                   "ask for fewer",
+                                   kMostBytes >> 20, received.messages.size() + 1, wanted.count)};
+  if (auto link = link_of(map); link && received.links.size() < kMostLinks)
+    received.links.push_back(std::move(*link));
   received.messages.emplace_back(std::move(map));
   return std::nullopt;
 }
@@ -285,7 +303,8 @@ std::optional<ActionError> read_messages(Consumer& consumer, Received& received)
 void leave_group(Consumer& consumer) {
   consumer.closing = true;
   rd_kafka_t* const handle = consumer.handle.get();
-  std::unique_ptr<rd_kafka_queue_t, void (*)(rd_kafka_queue_t*)> queue(rd_kafka_queue_new(handle), rd_kafka_queue_destroy);
+  std::unique_ptr<rd_kafka_queue_t, void (*)(rd_kafka_queue_t*)> queue(rd_kafka_queue_new(handle),
+                                                                       rd_kafka_queue_destroy);
   if (rd_kafka_error_t* error = rd_kafka_consumer_close_queue(handle, queue.get())) {
     rd_kafka_error_destroy(error);
     return;
@@ -307,13 +326,15 @@ std::string seconds_text(std::chrono::nanoseconds time) {
 
 ActionError not_enough(const Consumer& consumer, const Received& received, std::chrono::nanoseconds waited) {
   const Wanted& wanted = consumer.wanted;
-  std::string text = fmt::format("{} of {} messages came from topic {} within {}", received.messages.size(), wanted.count,
-                                 wanted.topic, seconds_text(waited));
+  std::string text = fmt::format("{} of {} messages came from topic {} within {}", received.messages.size(),
+                                 wanted.count, wanted.topic, seconds_text(waited));
   if (wanted.match) {
     text += fmt::format(": {} {} read, {} matched `{}`", received.seen, received.seen == 1 ? "was" : "were",
                         received.messages.size(), wanted.match->source());
-    if (!received.last_unmatched.empty()) text += fmt::format("; the last that did not: {}", received.last_unmatched);
-    if (received.first_match_error) text += fmt::format("; the expression failed: {}", *received.first_match_error);
+    if (!received.last_unmatched.empty())
+      text += fmt::format("; the last that did not: {}", received.last_unmatched);
+    if (received.first_match_error)
+      text += fmt::format("; the expression failed: {}", *received.first_match_error);
   }
   if (consumer.problem != RD_KAFKA_RESP_ERR_NO_ERROR)
     text += fmt::format("; Kafka says of the topic: {}", rd_kafka_err2str(consumer.problem));
@@ -364,7 +385,8 @@ std::optional<ActionError> consume(Consumer& consumer, Received& received, std::
     const Partitions topics(rd_kafka_topic_partition_list_new(1));
     rd_kafka_topic_partition_list_add(topics.get(), wanted.topic.c_str(), RD_KAFKA_PARTITION_UA);
     if (const auto failed = rd_kafka_subscribe(handle, topics.get()); failed != RD_KAFKA_RESP_ERR_NO_ERROR)
-      error = ActionError{"invalid_config", fmt::format("topic {}: {}", wanted.topic, rd_kafka_err2str(failed))};
+      error =
+          ActionError{"invalid_config", fmt::format("topic {}: {}", wanted.topic, rd_kafka_err2str(failed))};
   }
   if (!error) error = read_messages(consumer, received);
   if (!error && received.messages.size() < wanted.count)
@@ -374,8 +396,9 @@ std::optional<ActionError> consume(Consumer& consumer, Received& received, std::
     if (!error && received.positions->cnt > 0) {
       const auto failed = rd_kafka_commit(handle, received.positions.get(), 0);
       if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
-        error = ActionError{"broker", fmt::format("the messages came, but Kafka did not take the position of group {}: {}",
-                                                  wanted.group, rd_kafka_err2str(failed))};
+        error = ActionError{
+            "broker", fmt::format("the messages came, but Kafka did not take the position of group {}: {}",
+                                  wanted.group, rd_kafka_err2str(failed))};
     }
     leave_group(consumer);
   }
@@ -391,11 +414,11 @@ ActionOutcome KafkaConsumerAction::run(const Value& config, ActionContext& conte
   const Wanted wanted = read_wanted(reader, context);
   const Waiting waiting(context, reader.duration("timeout", 30s));
   outcome.span_name = fmt::format("poll {}", wanted.topic);
-  outcome.span_attributes = {attribute("messaging.system", "kafka"),
-                             attribute("messaging.destination.name", wanted.topic),
-                             attribute("messaging.operation.type", "receive"),
-                             attribute("messaging.operation.name", "poll")};
-  if (!wanted.group.empty()) outcome.span_attributes.push_back(attribute("messaging.consumer.group.name", wanted.group));
+  outcome.span_attributes = {
+      attribute("messaging.system", "kafka"), attribute("messaging.destination.name", wanted.topic),
+      attribute("messaging.operation.type", "receive"), attribute("messaging.operation.name", "poll")};
+  if (!wanted.group.empty())
+    outcome.span_attributes.push_back(attribute("messaging.consumer.group.name", wanted.group));
   if (!kafka.brokers.empty()) {
     outcome.span_attributes.push_back(attribute("server.address", kafka.brokers[0].host));
     outcome.span_attributes.push_back(attribute("server.port", int64_t{kafka.brokers[0].port}));
@@ -436,7 +459,8 @@ ActionOutcome KafkaConsumerAction::run(const Value& config, ActionContext& conte
                     {"receive.message.max.bytes", "100000000"},
                     {"topic.metadata.refresh.fast.interval.ms", "100"}};
   Consumer consumer(context.hosts, kafka, wanted, waiting);
-  auto handle = open_kafka(KafkaRole::kConsumer, kafka, context.hosts, static_cast<KafkaOpaque*>(&consumer), set_callbacks);
+  auto handle = open_kafka(KafkaRole::kConsumer, kafka, context.hosts, static_cast<KafkaOpaque*>(&consumer),
+                           set_callbacks);
   if (!handle) return finish(std::move(handle).error());
   consumer.handle = std::move(*handle);
   return finish(consume(consumer, received, waiting.deadline() - start));

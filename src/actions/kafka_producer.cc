@@ -5,8 +5,9 @@
 #include <cstring>
 #include <map>
 
-#include "actions/action.h"
 #include "actions/kafka_client.h"
+#include "actions/propagation.h"
+#include "actions/registry.h"
 
 namespace testmesh::actions {
 namespace {
@@ -67,7 +68,8 @@ void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
 
 class ProducerPool {
  public:
-  std::expected<std::shared_ptr<Producer>, ActionError> get(const KafkaConfig& config, const HostPolicy& hosts) {
+  std::expected<std::shared_ptr<Producer>, ActionError> get(const KafkaConfig& config,
+                                                            const HostPolicy& hosts) {
     const std::lock_guard lock(mutex_);
     auto& producer = producers_[config.pool_key()];
     if (producer == nullptr) {
@@ -99,19 +101,6 @@ struct Header {
   std::optional<std::string> value;
 };
 
-bool same_name(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](unsigned char x, unsigned char y) {
-           return std::tolower(x) == std::tolower(y);
-         });
-}
-
-const Header* find_header(const std::vector<Header>& headers, std::string_view name) {
-  for (const Header& header : headers) {
-    if (same_name(header.name, name)) return &header;
-  }
-  return nullptr;
-}
-
 std::vector<Header> read_headers(ConfigReader& reader) {
   std::vector<Header> headers;
   const Value* written = reader.value("headers");
@@ -134,24 +123,13 @@ std::vector<Header> read_headers(ConfigReader& reader) {
   return headers;
 }
 
-// The author's own trace context stays, and the span links to it; otherwise
-// ours goes along.
-void propagate(const TraceContext& trace, std::vector<Header>& headers, ActionOutcome& outcome) {
-  if (const Header* own = find_header(headers, "traceparent")) {
-    if (const auto parsed = parse_traceparent(own->value.value_or(""))) {
-      const Header* state = find_header(headers, "tracestate");
-      outcome.span_links.push_back({.trace_id = parsed->trace_id,
-                                    .span_id = parsed->span_id,
-                                    .trace_state = state == nullptr ? "" : state->value.value_or(""),
-                                    .attributes = {}});
-    }
-  } else {
-    headers.push_back({"traceparent", traceparent(trace)});
-    if (!trace.trace_state.empty() && find_header(headers, "tracestate") == nullptr)
-      headers.push_back({"tracestate", trace.trace_state});
-  }
-  if (!trace.baggage.empty() && find_header(headers, "baggage") == nullptr)
-    headers.push_back({"baggage", trace.baggage});
+// Our trace context goes along, unless the author gave one.
+void add_context(const TraceContext& trace, std::vector<Header>& headers, ActionOutcome& outcome) {
+  HeaderList own;
+  for (const Header& header : headers) own.emplace_back(header.name, header.value.value_or(""));
+  Propagation propagation = propagate(trace, own);
+  for (auto& [name, value] : propagation.headers) headers.push_back({std::move(name), std::move(value)});
+  outcome.span_links = std::move(propagation.links);
 }
 
 struct Message {
@@ -161,7 +139,8 @@ struct Message {
   int32_t partition = RD_KAFKA_PARTITION_UA;
 };
 
-std::optional<ActionError> enqueue(Producer& producer, const Message& message, std::shared_ptr<Delivery> delivery) {
+std::optional<ActionError> enqueue(Producer& producer, const Message& message,
+                                   std::shared_ptr<Delivery> delivery) {
   rd_kafka_headers_t* headers = rd_kafka_headers_new(message.headers.size());
   for (const Header& header : message.headers) {
     rd_kafka_header_add(headers, header.name.data(), static_cast<ssize_t>(header.name.size()),
@@ -175,7 +154,8 @@ std::optional<ActionError> enqueue(Producer& producer, const Message& message, s
   fields[1].vtype = RD_KAFKA_VTYPE_PARTITION;
   fields[1].u.i32 = message.partition;
   fields[2].vtype = RD_KAFKA_VTYPE_KEY;
-  fields[2].u.mem = {const_cast<char*>(message.key ? message.key->data() : nullptr), message.key ? message.key->size() : 0};
+  fields[2].u.mem = {const_cast<char*>(message.key ? message.key->data() : nullptr),
+                     message.key ? message.key->size() : 0};
   fields[3].vtype = RD_KAFKA_VTYPE_VALUE;
   fields[3].u.mem = {const_cast<char*>(message.payload ? message.payload->data() : nullptr),
                      message.payload ? message.payload->size() : 0};
@@ -189,17 +169,21 @@ std::optional<ActionError> enqueue(Producer& producer, const Message& message, s
   if (error == nullptr) return std::nullopt;
   rd_kafka_headers_destroy(headers);
   producer.take(id);
-  ActionError problem{rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? "too_large" : "broker",
-                      fmt::format("Kafka's client library did not take the message: {}", rd_kafka_error_string(error))};
+  ActionError problem{
+      rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? "too_large" : "broker",
+      fmt::format("Kafka's client library did not take the message: {}", rd_kafka_error_string(error))};
   rd_kafka_error_destroy(error);
   return problem;
 }
 
 ActionError delivery_error(const Delivery& delivery, const Message& message, const KafkaConfig& config) {
-  const std::string_view code = delivery.error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? "too_large" : "broker";
-  std::string text = fmt::format("Kafka at {} did not take the message for topic {}: {}", config.place(), message.topic,
-                                 delivery.reason.empty() ? rd_kafka_err2str(delivery.error) : delivery.reason);
-  if (delivery.error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || delivery.error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+  const std::string_view code =
+      delivery.error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? "too_large" : "broker";
+  std::string text =
+      fmt::format("Kafka at {} did not take the message for topic {}: {}", config.place(), message.topic,
+                  delivery.reason.empty() ? rd_kafka_err2str(delivery.error) : delivery.reason);
+  if (delivery.error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+      delivery.error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
     text += " (the topic does not exist, and the broker does not create topics by itself)";
   if (delivery.error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
     text += fmt::format(" (the topic has no partition {})", message.partition);
@@ -225,7 +209,8 @@ Message read_message(ConfigReader& reader) {
 
 expr::Map shown(const KafkaConfig& config, const Message& message, const Value* payload) {
   expr::Map headers;
-  for (const Header& header : message.headers) headers.set(header.name, header.value ? Value(*header.value) : Value());
+  for (const Header& header : message.headers)
+    headers.set(header.name, header.value ? Value(*header.value) : Value());
   expr::Map request{{"brokers", shown_brokers(config)}, {"topic", message.topic}};
   if (message.key) request.set("key", *message.key);
   request.set("payload", payload == nullptr ? Value() : *payload);
@@ -248,14 +233,14 @@ ActionOutcome KafkaProducerAction::run(const Value& config, ActionContext& conte
       compression != "zstd")
     reader.fail(fmt::format("`compression` is \"{}\"; it is one of none, gzip, snappy, lz4, zstd",
                             compression.substr(0, 40)));
-  propagate(context.trace, message.headers, outcome);
+  add_context(context.trace, message.headers, outcome);
   outcome.request = shown(kafka, message, reader.value("payload"));
   outcome.span_name = fmt::format("send {}", message.topic);
-  outcome.span_attributes = {attribute("messaging.system", "kafka"),
-                             attribute("messaging.destination.name", message.topic),
-                             attribute("messaging.operation.type", "send"),
-                             attribute("messaging.operation.name", "send")};
-  if (message.key) outcome.span_attributes.push_back(attribute("messaging.kafka.message.key", text_or_base64(*message.key)));
+  outcome.span_attributes = {
+      attribute("messaging.system", "kafka"), attribute("messaging.destination.name", message.topic),
+      attribute("messaging.operation.type", "send"), attribute("messaging.operation.name", "send")};
+  if (message.key)
+    outcome.span_attributes.push_back(attribute("messaging.kafka.message.key", text_or_base64(*message.key)));
   if (!message.payload)
     outcome.span_attributes.push_back({"messaging.kafka.message.tombstone", {true}});
   else
@@ -299,8 +284,8 @@ ActionOutcome KafkaProducerAction::run(const Value& config, ActionContext& conte
     if (hopeless || (*producer)->only_one_under_way())
       rd_kafka_purge((*producer)->handle.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     if (hopeless) return fail(std::move(*hopeless));
-    return fail((*producer)->troubles.explain(waiting.error(
-        fmt::format("the message for topic {} waited for Kafka at {} to acknowledge it", message.topic, kafka.place()))));
+    return fail((*producer)->troubles.explain(waiting.error(fmt::format(
+        "the message for topic {} waited for Kafka at {} to acknowledge it", message.topic, kafka.place()))));
   }
   if (delivery->error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     if (rd_kafka_fatal_error((*producer)->handle.get(), nullptr, 0) != RD_KAFKA_RESP_ERR_NO_ERROR)

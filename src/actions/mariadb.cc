@@ -18,7 +18,8 @@ namespace {
 
 using expr::Value;
 
-constexpr unsigned kClientGone = 2006, kClientLost = 2013, kPacketTooLarge = 2020, kServerPacketTooLarge = 1153;
+constexpr unsigned kClientGone = 2006, kClientLost = 2013, kPacketTooLarge = 2020,
+                   kServerPacketTooLarge = 1153;
 constexpr unsigned kBinary = 63;  // the character set of what is no text
 
 // Connector/C says CR_NET_PACKET_TOO_LARGE past this, and reads no further.
@@ -62,13 +63,17 @@ Value decode(const Column& column, std::string_view text) {
     case MYSQL_TYPE_INT24:
     case MYSQL_TYPE_LONG:
     case MYSQL_TYPE_LONGLONG:
-    case MYSQL_TYPE_YEAR: return integer_or_text(text);
+    case MYSQL_TYPE_YEAR:
+      return integer_or_text(text);
     case MYSQL_TYPE_FLOAT:
-    case MYSQL_TYPE_DOUBLE: return float_or_text(text);
+    case MYSQL_TYPE_DOUBLE:
+      return float_or_text(text);
     case MYSQL_TYPE_DECIMAL:
-    case MYSQL_TYPE_NEWDECIMAL: return exact_number(text);
+    case MYSQL_TYPE_NEWDECIMAL:
+      return exact_number(text);
     case MYSQL_TYPE_TIMESTAMP:
-    case MYSQL_TYPE_DATETIME: return rfc3339_like(text);
+    case MYSQL_TYPE_DATETIME:
+      return rfc3339_like(text);
     case MYSQL_TYPE_BIT: {
       uint64_t bits = 0;
       for (const char c : text.substr(0, 8)) bits = bits << 8 | static_cast<uint8_t>(c);
@@ -82,8 +87,10 @@ Value decode(const Column& column, std::string_view text) {
     case MYSQL_TYPE_VARCHAR:
     case MYSQL_TYPE_VAR_STRING:
     case MYSQL_TYPE_STRING:
-    case MYSQL_TYPE_GEOMETRY: return column.binary ? Value(to_base64(text)) : Value(text);
-    default: return text;
+    case MYSQL_TYPE_GEOMETRY:
+      return column.binary ? Value(to_base64(text)) : Value(text);
+    default:
+      return text;
   }
 }
 
@@ -153,7 +160,9 @@ struct Parameter {
 void bind_parameter(const Value& value, Parameter& parameter, MYSQL_BIND& bind) {
   std::memset(&bind, 0, sizeof bind);
   switch (value.kind()) {
-    case expr::Kind::kNil: bind.buffer_type = MYSQL_TYPE_NULL; return;
+    case expr::Kind::kNil:
+      bind.buffer_type = MYSQL_TYPE_NULL;
+      return;
     case expr::Kind::kBool:
     case expr::Kind::kInt:
       parameter.integer = value.kind() == expr::Kind::kBool ? int64_t{value.as_bool()} : value.as_int();
@@ -214,7 +223,9 @@ class MariaDbConnection final : public DatabaseConnection {
   void kill_query();
   DatabaseError interrupted(const Waiting&, std::string_view doing);
   DatabaseError error(unsigned number, std::string_view state, std::string_view message);
-  DatabaseError handle_error() { return error(mysql_errno(handle_), mysql_sqlstate(handle_), mysql_error(handle_)); }
+  DatabaseError handle_error() {
+    return error(mysql_errno(handle_), mysql_sqlstate(handle_), mysql_error(handle_));
+  }
   bool may_stop_early(const DatabaseQuery& query) const {
     return query.summary.operation == "SELECT" && !in_transaction_;
   }
@@ -238,7 +249,8 @@ bool MariaDbConnection::drive(int status, const Waiting& waiting, Continue&& go_
     if ((status & MYSQL_WAIT_READ) != 0) waited.events |= POLLIN;
     if ((status & MYSQL_WAIT_WRITE) != 0) waited.events |= POLLOUT;
     if ((status & MYSQL_WAIT_EXCEPT) != 0) waited.events |= POLLPRI;
-    int64_t own_timeout = (status & MYSQL_WAIT_TIMEOUT) != 0 ? int64_t{mysql_get_timeout_value_ms(handle_)} : INT64_MAX;
+    int64_t own_timeout =
+        (status & MYSQL_WAIT_TIMEOUT) != 0 ? int64_t{mysql_get_timeout_value_ms(handle_)} : INT64_MAX;
     int ready = 0;
     while (true) {
       const int64_t slice = std::min<int64_t>(waiting.slice().count(), own_timeout);
@@ -272,8 +284,8 @@ DatabaseError MariaDbConnection::error(unsigned number, std::string_view state, 
     return {{"too_large", fmt::format("a row of the result is larger than {} MiB", kMostPacketBytes >> 20)}};
   }
   if (lost)
-    return {{"connection", fmt::format("the connection to MariaDB at {} was lost: {} (error {})", url_.place(), message,
-                                       number)},
+    return {{"connection", fmt::format("the connection to MariaDB at {} was lost: {} (error {})",
+                                       url_.place(), message, number)},
             std::to_string(number)};
   std::string text = fmt::format("MariaDB says: {} (error {}, SQLSTATE {})", message, number, state);
   if (number == kServerPacketTooLarge) broken_ = true;
@@ -304,8 +316,9 @@ std::optional<DatabaseError> MariaDbConnection::connect(const Waiting& waiting) 
   }
   MYSQL* connected = nullptr;
   const int status = mysql_real_connect_start(
-      &connected, handle_, address_.empty() ? nullptr : address_.c_str(), url_.user.empty() ? "root" : url_.user.c_str(),
-      url_.password.value_or("").c_str(), url_.database.empty() ? nullptr : url_.database.c_str(), url_.port,
+      &connected, handle_, address_.empty() ? nullptr : address_.c_str(),
+      url_.user.empty() ? "root" : url_.user.c_str(), url_.password.value_or("").c_str(),
+      url_.database.empty() ? nullptr : url_.database.c_str(), url_.port,
       url_.socket.empty() ? nullptr : url_.socket.c_str(), CLIENT_MULTI_STATEMENTS);
   if (!drive(status, waiting, [&](int ready) { return mysql_real_connect_cont(&connected, handle_, ready); }))
     return DatabaseError{waiting.error(fmt::format("connecting to MariaDB at {}", url_.place()))};
@@ -343,7 +356,8 @@ DatabaseError MariaDbConnection::interrupted(const Waiting& waiting, std::string
   return {waiting.error(doing)};
 }
 
-DatabaseExpected<DatabaseResult> MariaDbConnection::text_query(const DatabaseQuery& query, const Waiting& waiting) {
+DatabaseExpected<DatabaseResult> MariaDbConnection::text_query(const DatabaseQuery& query,
+                                                               const Waiting& waiting) {
   int failed = 0;
   if (!drive(mysql_real_query_start(&failed, handle_, query.text.data(), query.text.size()), waiting,
              [&](int ready) { return mysql_real_query_cont(&failed, handle_, ready); }))
@@ -409,7 +423,9 @@ DatabaseExpected<DatabaseResult> MariaDbConnection::prepared_query(const Databas
   Statement statement(mysql_stmt_init(handle_));
   CHECK(statement != nullptr);
   MYSQL_STMT* const raw = statement.get();
-  const auto statement_error = [&] { return error(mysql_stmt_errno(raw), mysql_stmt_sqlstate(raw), mysql_stmt_error(raw)); };
+  const auto statement_error = [&] {
+    return error(mysql_stmt_errno(raw), mysql_stmt_sqlstate(raw), mysql_stmt_error(raw));
+  };
   int failed = 0;
   if (!drive(mysql_stmt_prepare_start(&failed, raw, query.text.data(), query.text.size()), waiting,
              [&](int ready) { return mysql_stmt_prepare_cont(&failed, raw, ready); }))
@@ -417,8 +433,8 @@ DatabaseExpected<DatabaseResult> MariaDbConnection::prepared_query(const Databas
   if (failed != 0) return std::unexpected(statement_error());
   const size_t wanted = mysql_stmt_param_count(raw);
   if (wanted != query.params.size())
-    return database_error("query", fmt::format("the query has {} placeholder{} (?), `params` has {} value{}", wanted,
-                                               wanted == 1 ? "" : "s", query.params.size(),
+    return database_error("query", fmt::format("the query has {} placeholder{} (?), `params` has {} value{}",
+                                               wanted, wanted == 1 ? "" : "s", query.params.size(),
                                                query.params.size() == 1 ? "" : "s"));
   std::deque<Parameter> parameters(wanted);
   std::vector<MYSQL_BIND> binds(wanted);
@@ -431,7 +447,8 @@ DatabaseExpected<DatabaseResult> MariaDbConnection::prepared_query(const Databas
 
   DatabaseResult collected;
   RowCollector rows;
-  std::unique_ptr<MYSQL_RES, void (*)(MYSQL_RES*)> metadata(mysql_stmt_result_metadata(raw), mysql_free_result);
+  std::unique_ptr<MYSQL_RES, void (*)(MYSQL_RES*)> metadata(mysql_stmt_result_metadata(raw),
+                                                            mysql_free_result);
   if (metadata == nullptr) {
     if (const uint64_t affected = mysql_stmt_affected_rows(raw); affected != UINT64_MAX)
       collected.rows_affected = static_cast<int64_t>(affected);
@@ -464,7 +481,9 @@ DatabaseExpected<DatabaseResult> MariaDbConnection::prepared_query(const Databas
                                ? Value(std::to_string(static_cast<uint64_t>(cell.integer)))
                                : Value(cell.integer));
           break;
-        case Cell::As::kReal: values.emplace_back(cell.real); break;
+        case Cell::As::kReal:
+          values.emplace_back(cell.real);
+          break;
         case Cell::As::kSingle: {
           // 1.1f is 1.1 for people, not 1.10000002384.
           std::array<char, 32> digits{};
@@ -473,7 +492,8 @@ DatabaseExpected<DatabaseResult> MariaDbConnection::prepared_query(const Databas
           break;
         }
         case Cell::As::kSmall:
-          values.push_back(decode(columns[i], {cell.small.data(), std::min<size_t>(cell.length, cell.small.size())}));
+          values.push_back(
+              decode(columns[i], {cell.small.data(), std::min<size_t>(cell.length, cell.small.size())}));
           break;
         case Cell::As::kLong: {
           std::string text(cell.length, '\0');
@@ -504,7 +524,8 @@ DatabaseExpected<DatabaseResult> MariaDbConnection::prepared_query(const Databas
   return collected;
 }
 
-DatabaseExpected<DatabaseResult> MariaDbConnection::query(const DatabaseQuery& query, const Waiting& waiting) {
+DatabaseExpected<DatabaseResult> MariaDbConnection::query(const DatabaseQuery& query,
+                                                          const Waiting& waiting) {
   note_status();
   auto result = query.params.empty() ? text_query(query, waiting) : prepared_query(query, waiting);
   // Results of further statements may still wait after an error.
@@ -517,7 +538,9 @@ DatabaseExpected<DatabaseResult> MariaDbConnection::query(const DatabaseQuery& q
 NewConnection connect_mariadb(const DatabaseUrl& url, const HostPolicy& hosts, const Waiting& waiting) {
   std::vector<std::string> addresses;
   if (url.socket.empty()) {
-    const Resolution resolved = resolve(hosts, url.host, url.port);
+    const Resolution resolved = resolve(hosts, url.host, url.port, [&] { return waiting.over(); });
+    if (resolved.addresses.empty() && waiting.over())
+      return database_error(waiting.error(fmt::format("looking up {}", url.host)));
     if (resolved.addresses.empty()) return database_error(resolved.error_code, resolved.error);
     for (const Resolved& address : resolved.addresses) addresses.push_back(address.address);
     // The certificate is compared with the name that is connected to. The policy

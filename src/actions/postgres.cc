@@ -68,18 +68,24 @@ enum Oid_ : Oid {
 
 Value decode(Oid type, std::string_view text) {
   switch (type) {
-    case kBool: return text == "t";
+    case kBool:
+      return text == "t";
     case kInt2:
     case kInt4:
     case kInt8:
-    case kOid: return integer_or_text(text);
+    case kOid:
+      return integer_or_text(text);
     case kFloat4:
-    case kFloat8: return float_or_text(text);
-    case kNumeric: return exact_number(text);
+    case kFloat8:
+      return float_or_text(text);
+    case kNumeric:
+      return exact_number(text);
     case kJson:
-    case kJsonb: return json_or_text(text);
+    case kJsonb:
+      return json_or_text(text);
     case kTimestamp:
-    case kTimestampTz: return rfc3339_like(text);
+    case kTimestampTz:
+      return rfc3339_like(text);
     case kBytea: {
       size_t size = 0;
       const std::string terminated(text);
@@ -90,7 +96,8 @@ Value decode(Oid type, std::string_view text) {
       PQfreemem(bytes);
       return encoded;
     }
-    default: return text;
+    default:
+      return text;
   }
 }
 
@@ -126,7 +133,8 @@ size_t received_bytes(int fd) {
 
 class PostgresConnection final : public DatabaseConnection {
  public:
-  PostgresConnection(PGconn* connection, std::string place) : connection_(connection), place_(std::move(place)) {}
+  PostgresConnection(PGconn* connection, std::string place)
+      : connection_(connection), place_(std::move(place)) {}
   ~PostgresConnection() override { PQfinish(connection_); }
   PostgresConnection(const PostgresConnection&) = delete;
   PostgresConnection& operator=(const PostgresConnection&) = delete;
@@ -159,14 +167,16 @@ bool PostgresConnection::usable() {
   pollfd waited{.fd = PQsocket(connection_), .events = POLLIN, .revents = 0};
   // What comes unasked is a notice or the end; notices are few.
   for (int reads = 0; poll(&waited, 1, 0) > 0; ++reads) {
-    if (reads > 100 || PQconsumeInput(connection_) == 0 || PQstatus(connection_) != CONNECTION_OK) return false;
+    if (reads > 100 || PQconsumeInput(connection_) == 0 || PQstatus(connection_) != CONNECTION_OK)
+      return false;
   }
   return true;
 }
 
 std::optional<DatabaseError> PostgresConnection::finish_connecting(const Waiting& waiting) {
   const auto failed = [&](std::string_view why) {
-    return DatabaseError{{"connection", fmt::format("could not connect to PostgreSQL at {}: {}", place_, why)}};
+    return DatabaseError{
+        {"connection", fmt::format("could not connect to PostgreSQL at {}: {}", place_, why)}};
   };
   if (connection_ == nullptr) return failed("out of memory");
   PQsetNoticeReceiver(connection_, ignore_notice, nullptr);
@@ -185,8 +195,8 @@ std::optional<DatabaseError> PostgresConnection::finish_connecting(const Waiting
 
 DatabaseError PostgresConnection::lost(std::string_view doing) const {
   const std::string message = one_line(PQerrorMessage(connection_));
-  return {{"connection", fmt::format("the connection to PostgreSQL at {} was lost while {}: {}", place_, doing,
-                                     message.empty() ? "it was closed" : message)}};
+  return {{"connection", fmt::format("the connection to PostgreSQL at {} was lost while {}: {}", place_,
+                                     doing, message.empty() ? "it was closed" : message)}};
 }
 
 DatabaseError PostgresConnection::query_error(const PGresult* result, std::string_view query) const {
@@ -205,10 +215,13 @@ DatabaseError PostgresConnection::query_error(const PGresult* result, std::strin
     size_t at = 0;
     for (int64_t i = 1; i < std::atoll(position.c_str()) && at < query.size(); ++i)
       at += std::max<size_t>(base::utf8_length(query.substr(at)), 1);
-    if (at < query.size()) message += fmt::format(" (`{}`)", one_line(base::utf8_prefix(query.substr(at), 40)));
+    if (at < query.size())
+      message += fmt::format(" (`{}`)", one_line(base::utf8_prefix(query.substr(at), 40)));
   }
-  if (const std::string detail = field(PG_DIAG_MESSAGE_DETAIL); !detail.empty()) message += fmt::format(". {}", detail);
-  if (const std::string hint = field(PG_DIAG_MESSAGE_HINT); !hint.empty()) message += fmt::format(" Hint: {}", hint);
+  if (const std::string detail = field(PG_DIAG_MESSAGE_DETAIL); !detail.empty())
+    message += fmt::format(". {}", detail);
+  if (const std::string hint = field(PG_DIAG_MESSAGE_HINT); !hint.empty())
+    message += fmt::format(" Hint: {}", hint);
   // Class 57P: the server ends the connection (57P01: by an administrator).
   const bool ended = state.starts_with("57P") || state.starts_with("08");
   return {{ended ? "connection" : "query", std::move(message)}, state};
@@ -232,7 +245,8 @@ DatabaseExpected<Result> PostgresConnection::next_result(const Waiting& waiting)
   const size_t before = received_bytes(fd);
   size_t pending_bytes = 0;
   while (PQisBusy(connection_) != 0) {
-    if (!waiting.wait_for(PQsocket(connection_), POLLIN)) return database_error(waiting.error("the query was running"));
+    if (!waiting.wait_for(PQsocket(connection_), POLLIN))
+      return database_error(waiting.error("the query was running"));
     // libpq keeps a row until it is whole, however large it is, and does not say
     // how large. What waits in a unix socket is counted before each reading.
     int readable = 0;
@@ -255,7 +269,8 @@ DatabaseExpected<Result> PostgresConnection::only_result(const Waiting& waiting)
   }
 }
 
-std::optional<DatabaseError> PostgresConnection::send_with_lists(const DatabaseQuery& query, const Waiting& waiting) {
+std::optional<DatabaseError> PostgresConnection::send_with_lists(const DatabaseQuery& query,
+                                                                 const Waiting& waiting) {
   // Only the server knows whether a list is an array or JSON.
   if (PQsendPrepare(connection_, "", query.text.c_str(), 0, nullptr) == 0) return lost("sending the query");
   if (auto error = flush(waiting)) return error;
@@ -269,8 +284,8 @@ std::optional<DatabaseError> PostgresConnection::send_with_lists(const DatabaseQ
   if (PQresultStatus(described->get()) != PGRES_COMMAND_OK) return query_error(described->get(), query.text);
   const int wanted = PQnparams(described->get());
   if (static_cast<size_t>(wanted) != query.params.size())
-    return DatabaseError{{"query", fmt::format("the query has {} placeholder{}, `params` has {} value{}", wanted,
-                                               wanted == 1 ? "" : "s", query.params.size(),
+    return DatabaseError{{"query", fmt::format("the query has {} placeholder{}, `params` has {} value{}",
+                                               wanted, wanted == 1 ? "" : "s", query.params.size(),
                                                query.params.size() == 1 ? "" : "s")}};
   std::vector<std::string> texts;
   std::vector<const char*> values;
@@ -285,7 +300,8 @@ std::optional<DatabaseError> PostgresConnection::send_with_lists(const DatabaseQ
       texts.push_back(parameter_text(query.params[i]));
     }
   }
-  for (size_t i = 0; i < texts.size(); ++i) values.push_back(query.params[i].is_nil() ? nullptr : texts[i].c_str());
+  for (size_t i = 0; i < texts.size(); ++i)
+    values.push_back(query.params[i].is_nil() ? nullptr : texts[i].c_str());
   if (PQsendQueryPrepared(connection_, "", wanted, values.data(), nullptr, nullptr, 0) == 0)
     return lost("sending the query");
   return std::nullopt;
@@ -312,8 +328,8 @@ std::optional<DatabaseError> PostgresConnection::send(const DatabaseQuery& query
     // Without parameters several statements may stand in one query.
     const int sent = query.params.empty()
                          ? PQsendQuery(connection_, query.text.c_str())
-                         : PQsendQueryParams(connection_, query.text.c_str(), static_cast<int>(values.size()), nullptr,
-                                             values.data(), nullptr, nullptr, 0);
+                         : PQsendQueryParams(connection_, query.text.c_str(), static_cast<int>(values.size()),
+                                             nullptr, values.data(), nullptr, nullptr, 0);
     if (sent == 0) return lost("sending the query");
   }
   PQsetSingleRowMode(connection_);
@@ -340,7 +356,8 @@ void PostgresConnection::cancel() {
   broken_ = true;
 }
 
-DatabaseExpected<DatabaseResult> PostgresConnection::query(const DatabaseQuery& query, const Waiting& waiting) {
+DatabaseExpected<DatabaseResult> PostgresConnection::query(const DatabaseQuery& query,
+                                                           const Waiting& waiting) {
   const bool in_transaction = PQtransactionStatus(connection_) != PQTRANS_IDLE;
   if (auto error = send(query, waiting)) {
     if (error->error.code == "timeout" || error->error.code == "cancelled") cancel();
@@ -379,7 +396,8 @@ DatabaseExpected<DatabaseResult> PostgresConnection::query(const DatabaseQuery& 
         std::vector<Value> values;
         size_t bytes = 0;
         for (int i = 0; i < PQnfields(result); ++i) {
-          const std::string_view text(PQgetvalue(result, 0, i), static_cast<size_t>(PQgetlength(result, 0, i)));
+          const std::string_view text(PQgetvalue(result, 0, i),
+                                      static_cast<size_t>(PQgetlength(result, 0, i)));
           bytes += text.size();
           values.push_back(PQgetisnull(result, 0, i) != 0 ? Value() : decode(PQftype(result, i), text));
         }
@@ -416,7 +434,8 @@ DatabaseExpected<DatabaseResult> PostgresConnection::query(const DatabaseQuery& 
         collected.rows_affected += std::atoll(PQcmdTuples(result));
         break;
       }
-      case PGRES_EMPTY_QUERY: break;
+      case PGRES_EMPTY_QUERY:
+        break;
       case PGRES_COPY_IN:
       case PGRES_COPY_OUT:
       case PGRES_COPY_BOTH:
@@ -441,12 +460,13 @@ NewConnection connect_postgres(const DatabaseUrl& url, const HostPolicy& hosts, 
   // this machine lend a flow their passwords.
   add_option(conninfo, "password", url.password.value_or(""));
   add_option(conninfo, "passfile", "/dev/null");
-  add_option(conninfo, "service", "");
   if (!url.socket.empty()) {
     add_option(conninfo, "host", url.socket);
     add_option(conninfo, "port", std::to_string(url.port));
   } else {
-    const Resolution resolved = resolve(hosts, url.host, url.port);
+    const Resolution resolved = resolve(hosts, url.host, url.port, [&] { return waiting.over(); });
+    if (resolved.addresses.empty() && waiting.over())
+      return database_error(waiting.error(fmt::format("looking up {}", url.host)));
     if (resolved.addresses.empty()) return database_error(resolved.error_code, resolved.error);
     std::string names, addresses;
     for (const Resolved& address : resolved.addresses) {
@@ -458,7 +478,8 @@ NewConnection connect_postgres(const DatabaseUrl& url, const HostPolicy& hosts, 
     add_option(conninfo, "port", std::to_string(url.port));
   }
   add_option(conninfo, "user", url.user.empty() ? "postgres" : url.user);
-  add_option(conninfo, "dbname", url.database.empty() ? (url.user.empty() ? "postgres" : url.user) : url.database);
+  add_option(conninfo, "dbname",
+             url.database.empty() ? (url.user.empty() ? "postgres" : url.user) : url.database);
   add_option(conninfo, "client_encoding", "UTF8");
   add_option(conninfo, "gssencmode", "disable");
   add_option(conninfo, "application_name", url.application_name);

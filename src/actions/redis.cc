@@ -16,11 +16,11 @@
 #include <map>
 #include <mutex>
 
-#include "actions/action.h"
 #include "actions/config_reader.h"
 #include "actions/connection_url.h"
 #include "actions/host_policy.h"
 #include "actions/redis_command.h"
+#include "actions/registry.h"
 #include "base/utf8.h"
 
 namespace testmesh::actions {
@@ -45,7 +45,8 @@ std::expected<RedisUrl, std::string> parse_redis_url(std::string_view text) {
   redis.user = url->user;
   redis.password = url->password.value_or("");
   std::string number;
-  if (url->scheme == "rediss") return std::unexpected("Redis over TLS (rediss:) is not supported; use redis://");
+  if (url->scheme == "rediss")
+    return std::unexpected("Redis over TLS (rediss:) is not supported; use redis://");
   if (url->scheme == "unix" || url->scheme == "redis+unix") {
     redis.socket = url->path;
     if (!redis.socket.starts_with('/') || !url->host.empty())
@@ -61,7 +62,9 @@ std::expected<RedisUrl, std::string> parse_redis_url(std::string_view text) {
                                        url->scheme.substr(0, 40)));
   }
   for (const auto& [name, value] : url->params) {
-    if (name != "db") return std::unexpected(fmt::format("the connection URL has a parameter \"{}\"; Redis takes db", name.substr(0, 60)));
+    if (name != "db")
+      return std::unexpected(
+          fmt::format("the connection URL has a parameter \"{}\"; Redis takes db", name.substr(0, 60)));
   }
   if (!number.empty()) {
     if (number.size() > 6 || number.find_first_not_of("0123456789") != std::string::npos)
@@ -81,7 +84,8 @@ using Expected = std::expected<T, ActionError>;
 
 class RedisConnection {
  public:
-  RedisConnection(int fd, std::string place) : fd_(fd), place_(std::move(place)), reader_(redisReaderCreate()) {
+  RedisConnection(int fd, std::string place)
+      : fd_(fd), place_(std::move(place)), reader_(redisReaderCreate()) {
     CHECK(reader_ != nullptr);
   }
   ~RedisConnection() {
@@ -152,16 +156,16 @@ Expected<Reply> RedisConnection::call(const std::vector<std::string>& command, c
     received += static_cast<size_t>(count);
     if (received > kMostReplyBytes) {
       broken_ = true;
-      return std::unexpected(
-          ActionError{"too_large", fmt::format("the answer of Redis is larger than {} MiB", kMostReplyBytes >> 20)});
+      return std::unexpected(ActionError{
+          "too_large", fmt::format("the answer of Redis is larger than {} MiB", kMostReplyBytes >> 20)});
     }
     redisReaderFeed(reader_, buffer.data(), static_cast<size_t>(count));
   }
 }
 
 // Empty: connected. Otherwise why not.
-std::optional<ActionError> connect_socket(int fd, const sockaddr* address, socklen_t size, const std::string& place,
-                                          const Waiting& waiting) {
+std::optional<ActionError> connect_socket(int fd, const sockaddr* address, socklen_t size,
+                                          const std::string& place, const Waiting& waiting) {
   int problem = connect(fd, address, size) == 0 ? 0 : errno;
   if (problem == EINPROGRESS || problem == EAGAIN) {
     if (!waiting.wait_for(fd, POLLOUT)) return waiting.error(fmt::format("connecting to Redis at {}", place));
@@ -169,19 +173,21 @@ std::optional<ActionError> connect_socket(int fd, const sockaddr* address, sockl
     getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &length);
   }
   if (problem == 0) return std::nullopt;
-  return ActionError{"connection",
-                     fmt::format("could not connect to Redis at {}: {}", place, std::generic_category().message(problem))};
+  return ActionError{"connection", fmt::format("could not connect to Redis at {}: {}", place,
+                                               std::generic_category().message(problem))};
 }
 
 Expected<int> open_unix(const RedisUrl& url, const Waiting& waiting) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (url.socket.size() >= sizeof address.sun_path)
-    return std::unexpected(ActionError{"invalid_config", "the path of the unix socket is longer than 107 bytes"});
+    return std::unexpected(
+        ActionError{"invalid_config", "the path of the unix socket is longer than 107 bytes"});
   std::memcpy(address.sun_path, url.socket.data(), url.socket.size());
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::unexpected(ActionError{"connection", "no socket is left"});
-  if (auto error = connect_socket(fd, reinterpret_cast<sockaddr*>(&address), sizeof address, url.place(), waiting)) {
+  if (auto error =
+          connect_socket(fd, reinterpret_cast<sockaddr*>(&address), sizeof address, url.place(), waiting)) {
     close(fd);
     return std::unexpected(std::move(*error));
   }
@@ -189,7 +195,9 @@ Expected<int> open_unix(const RedisUrl& url, const Waiting& waiting) {
 }
 
 Expected<int> open_tcp(const RedisUrl& url, const HostPolicy& hosts, const Waiting& waiting) {
-  const Resolution resolved = resolve(hosts, url.host, url.port);
+  const Resolution resolved = resolve(hosts, url.host, url.port, [&] { return waiting.over(); });
+  if (resolved.addresses.empty() && waiting.over())
+    return std::unexpected(waiting.error(fmt::format("looking up {}", url.host)));
   if (resolved.addresses.empty()) return std::unexpected(ActionError{resolved.error_code, resolved.error});
   std::optional<ActionError> first;
   for (const Resolved& one : resolved.addresses) {
@@ -217,7 +225,8 @@ Expected<std::unique_ptr<RedisConnection>> open_redis(const RedisUrl& url, const
   if (!url.socket.empty() && hosts.restricted())
     return std::unexpected(ActionError{
         "address_refused",
-        fmt::format("the unix socket {} may not be used: this server lets flows reach listed hosts only", url.socket)});
+        fmt::format("the unix socket {} may not be used: this server lets flows reach listed hosts only",
+                    url.socket)});
   auto fd = url.socket.empty() ? open_tcp(url, hosts, waiting) : open_unix(url, waiting);
   if (!fd) return std::unexpected(std::move(fd).error());
   auto connection = std::make_unique<RedisConnection>(*fd, url.place());
@@ -225,15 +234,17 @@ Expected<std::unique_ptr<RedisConnection>> open_redis(const RedisUrl& url, const
     auto reply = connection->call(command, waiting);
     if (!reply) return std::move(reply).error();
     if ((*reply)->type != REDIS_REPLY_ERROR) return std::nullopt;
-    return ActionError{"connection", fmt::format("Redis at {} refused {}: {}", url.place(), command[0],
-                                                 std::string_view((*reply)->str, static_cast<size_t>((*reply)->len)))};
+    return ActionError{"connection",
+                       fmt::format("Redis at {} refused {}: {}", url.place(), command[0],
+                                   std::string_view((*reply)->str, static_cast<size_t>((*reply)->len)))};
   };
   if (!url.password.empty()) {
     auto error = url.user.empty() ? greet({"AUTH", url.password}) : greet({"AUTH", url.user, url.password});
     if (error) return std::unexpected(std::move(*error));
   }
   if (url.database != 0) {
-    if (auto error = greet({"SELECT", std::to_string(url.database)})) return std::unexpected(std::move(*error));
+    if (auto error = greet({"SELECT", std::to_string(url.database)}))
+      return std::unexpected(std::move(*error));
   }
   return connection;
 }
@@ -264,25 +275,34 @@ std::string_view reply_text(const redisReply& reply) { return {reply.str, static
 
 Value reply_value(const redisReply& reply) {
   switch (reply.type) {
-    case REDIS_REPLY_INTEGER: return int64_t{reply.integer};
-    case REDIS_REPLY_NIL: return {};
+    case REDIS_REPLY_INTEGER:
+      return int64_t{reply.integer};
+    case REDIS_REPLY_NIL:
+      return {};
     case REDIS_REPLY_ARRAY: {
       expr::List list;
       for (size_t i = 0; i < reply.elements; ++i) list.push_back(reply_value(*reply.element[i]));
       return list;
     }
-    default: return text_or_base64(reply_text(reply));
+    default:
+      return text_or_base64(reply_text(reply));
   }
 }
 
 std::string_view reply_type(const redisReply& reply) {
   switch (reply.type) {
-    case REDIS_REPLY_INTEGER: return "integer";
-    case REDIS_REPLY_NIL: return "nil";
-    case REDIS_REPLY_ARRAY: return "list";
-    case REDIS_REPLY_STATUS: return "status";
-    case REDIS_REPLY_ERROR: return "error";
-    default: return base::valid_utf8(reply_text(reply)) ? "string" : "bytes";
+    case REDIS_REPLY_INTEGER:
+      return "integer";
+    case REDIS_REPLY_NIL:
+      return "nil";
+    case REDIS_REPLY_ARRAY:
+      return "list";
+    case REDIS_REPLY_STATUS:
+      return "status";
+    case REDIS_REPLY_ERROR:
+      return "error";
+    default:
+      return base::valid_utf8(reply_text(reply)) ? "string" : "bytes";
   }
 }
 
@@ -297,7 +317,8 @@ Value shown_command(const std::vector<std::string>& command) {
   const std::string verb = upper(command[0]);
   const bool secret = verb == "AUTH" || verb == "HELLO";
   expr::List shown;
-  for (size_t i = 0; i < command.size(); ++i) shown.emplace_back(secret && i > 0 ? "***" : text_or_base64(command[i]));
+  for (size_t i = 0; i < command.size(); ++i)
+    shown.emplace_back(secret && i > 0 ? "***" : text_or_base64(command[i]));
   return shown;
 }
 
@@ -323,12 +344,15 @@ std::vector<std::string> read_command(ConfigReader& reader) {
       words = std::move(*split);
     }
   } else {
-    reader.fail(fmt::format("`command` must be a list or a text, but it is {}", expr::describe(*command, 60)));
+    reader.fail(
+        fmt::format("`command` must be a list or a text, but it is {}", expr::describe(*command, 60)));
   }
   if (!words.empty()) {
     const std::string verb = upper(words[0]);
-    for (const std::string_view endless : {"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "SYNC", "PSYNC"}) {
-      if (verb == endless) reader.fail(fmt::format("{} has no single answer, so a step cannot wait for it", verb));
+    for (const std::string_view endless :
+         {"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "SYNC", "PSYNC"}) {
+      if (verb == endless)
+        reader.fail(fmt::format("{} has no single answer, so a step cannot wait for it", verb));
     }
   }
   return words;
@@ -363,7 +387,8 @@ ActionOutcome RedisAction::run(const Value& config, ActionContext& context) cons
   outcome.span_name = verb;
   outcome.span_attributes.push_back(attribute("db.operation.name", verb));
   outcome.span_attributes.push_back(attribute("db.namespace", std::to_string(url->database)));
-  outcome.span_attributes.push_back(attribute("server.address", url->socket.empty() ? url->host : url->socket));
+  outcome.span_attributes.push_back(
+      attribute("server.address", url->socket.empty() ? url->host : url->socket));
   if (url->socket.empty()) outcome.span_attributes.push_back(attribute("server.port", int64_t{url->port}));
 
   auto& pool = context.connections.get<RedisPool>();
@@ -380,7 +405,8 @@ ActionOutcome RedisAction::run(const Value& config, ActionContext& context) cons
   result.set("type", reply_type(**reply));
   if ((*reply)->type == REDIS_REPLY_ERROR) {
     const std::string_view message = reply_text(**reply);
-    outcome.span_attributes.push_back(attribute("db.response.status_code", message.substr(0, message.find(' '))));
+    outcome.span_attributes.push_back(
+        attribute("db.response.status_code", message.substr(0, message.find(' '))));
     return fail({"query", fmt::format("Redis says: {}", text_or_base64(message))});
   }
   result.set("duration_ms", milliseconds_since(start));

@@ -20,12 +20,18 @@ char escaped(std::string_view text, size_t& at) {
     return static_cast<char>(byte[0]);
   }
   switch (text[at]) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'b': return '\b';
-    case 'a': return '\a';
-    default: return text[at];
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    case 'b':
+      return '\b';
+    case 'a':
+      return '\a';
+    default:
+      return text[at];
   }
 }
 

@@ -4,7 +4,8 @@ namespace testmesh::actions {
 namespace {
 
 using Getter = const Action& (*)();
-const std::vector<Getter> kActions = {};
+const std::vector<Getter> kActions = {database_query_action, kafka_consumer_action, kafka_producer_action,
+                                      redis_action};
 
 }  // namespace
 

@@ -111,7 +111,8 @@ bool next_token(SqlDialect dialect, std::string_view sql, size_t& at, SqlToken& 
   if (at >= sql.size()) return false;
   const size_t begin = at;
   const char c = sql[at];
-  const bool escaped_text = dialect == SqlDialect::kPostgres && (c == 'E' || c == 'e') && sql.substr(at + 1, 1) == "'";
+  const bool escaped_text =
+      dialect == SqlDialect::kPostgres && (c == 'E' || c == 'e') && sql.substr(at + 1, 1) == "'";
   if (escaped_text) {
     token.kind = kText;
     at = end_of_quotes(sql, at + 1, '\'', true);
@@ -148,7 +149,8 @@ bool next_token(SqlDialect dialect, std::string_view sql, size_t& at, SqlToken& 
   return true;
 }
 
-std::expected<BoundQuery, std::string> bind_named(SqlDialect dialect, std::string_view sql, const expr::Map& params) {
+std::expected<BoundQuery, std::string> bind_named(SqlDialect dialect, std::string_view sql,
+                                                  const expr::Map& params) {
   BoundQuery bound;
   std::map<std::string_view, size_t> numbers;  // of names met, from 1
   size_t at = 0, copied = 0;
@@ -172,9 +174,15 @@ std::expected<BoundQuery, std::string> bind_named(SqlDialect dialect, std::strin
     if (is_new || dialect == SqlDialect::kMariaDb) bound.params.push_back(*value);
     if (bound.params.size() > 65535) return std::unexpected("the query has more than 65535 parameters");
     switch (dialect) {
-      case SqlDialect::kPostgres: bound.text += fmt::format("${}", entry->second); break;
-      case SqlDialect::kSqlite: bound.text += fmt::format("?{}", entry->second); break;
-      case SqlDialect::kMariaDb: bound.text += '?'; break;
+      case SqlDialect::kPostgres:
+        bound.text += fmt::format("${}", entry->second);
+        break;
+      case SqlDialect::kSqlite:
+        bound.text += fmt::format("?{}", entry->second);
+        break;
+      case SqlDialect::kMariaDb:
+        bound.text += '?';
+        break;
     }
     // `:a` right before a digit or letter cannot be: the name would go on.
   }
@@ -196,7 +204,8 @@ SqlSummary summarize(SqlDialect dialect, std::string_view sql) {
       wants_table = false;
       continue;
     }
-    const std::string word = token.kind == SqlToken::Kind::kWord ? upper(token.text.substr(0, 32)) : std::string();
+    const std::string word =
+        token.kind == SqlToken::Kind::kWord ? upper(token.text.substr(0, 32)) : std::string();
     if (summary.operation.empty()) {
       if (word.empty()) break;
       summary.operation = word;
@@ -204,22 +213,23 @@ SqlSummary summarize(SqlDialect dialect, std::string_view sql) {
       continue;
     }
     // WITH is the beginning of something else, which says what is done.
-    if (summary.operation == "WITH" && (word == "INSERT" || word == "UPDATE" || word == "DELETE" || word == "MERGE")) {
+    if (summary.operation == "WITH" &&
+        (word == "INSERT" || word == "UPDATE" || word == "DELETE" || word == "MERGE")) {
       summary.operation = word;
       wants_table = word == "UPDATE";
       continue;
     }
     if (word == "FROM" || word == "INTO" || word == "TABLE" || word == "JOIN") {
       wants_table = true;
-    } else if (wants_table && (word == "IF" || word == "NOT" || word == "EXISTS" || word == "ONLY" || word == "OR" ||
-                               word == "IGNORE" || word == "LATERAL")) {
+    } else if (wants_table && (word == "IF" || word == "NOT" || word == "EXISTS" || word == "ONLY" ||
+                               word == "OR" || word == "IGNORE" || word == "LATERAL")) {
       continue;
     } else if (wants_table) {
       std::string name(unquoted(token));
       size_t after = at;
       SqlToken next;
-      while (next_token(dialect, sql, after, next) && next.text == "." && next_token(dialect, sql, after, next) &&
-             is_name(next) && name.size() < 200) {
+      while (next_token(dialect, sql, after, next) && next.text == "." &&
+             next_token(dialect, sql, after, next) && is_name(next) && name.size() < 200) {
         name += '.';
         name += unquoted(next);
       }

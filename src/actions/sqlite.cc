@@ -28,7 +28,8 @@ std::string upper(std::string_view text) {
 Value column_value(sqlite3_stmt* statement, int column, const std::string& declared, size_t& bytes) {
   const auto content = [&] {
     const auto* data = static_cast<const char*>(sqlite3_column_blob(statement, column));
-    return std::string_view(data == nullptr ? "" : data, static_cast<size_t>(sqlite3_column_bytes(statement, column)));
+    return std::string_view(data == nullptr ? "" : data,
+                            static_cast<size_t>(sqlite3_column_bytes(statement, column)));
   };
   switch (sqlite3_column_type(statement, column)) {
     case SQLITE_INTEGER: {
@@ -36,9 +37,13 @@ Value column_value(sqlite3_stmt* statement, int column, const std::string& decla
       if ((declared == "BOOLEAN" || declared == "BOOL") && (number == 0 || number == 1)) return number == 1;
       return number;
     }
-    case SQLITE_FLOAT: return sqlite3_column_double(statement, column);
-    case SQLITE_NULL: return {};
-    case SQLITE_BLOB: bytes += content().size(); return to_base64(content());
+    case SQLITE_FLOAT:
+      return sqlite3_column_double(statement, column);
+    case SQLITE_NULL:
+      return {};
+    case SQLITE_BLOB:
+      bytes += content().size();
+      return to_base64(content());
     default:
       bytes += content().size();
       return declared == "JSON" ? json_or_text(content()) : Value(content());
@@ -50,7 +55,8 @@ int refuse_other_files(void*, int action, const char* first, const char*, const 
   if (action == SQLITE_ATTACH || action == SQLITE_DETACH) return SQLITE_DENY;
   if (action == SQLITE_FUNCTION || action == SQLITE_PRAGMA) {
     const std::string name = upper(first == nullptr ? "" : first);
-    if (name == "LOAD_EXTENSION" || name == "TEMP_STORE_DIRECTORY" || name == "DATA_STORE_DIRECTORY") return SQLITE_DENY;
+    if (name == "LOAD_EXTENSION" || name == "TEMP_STORE_DIRECTORY" || name == "DATA_STORE_DIRECTORY")
+      return SQLITE_DENY;
   }
   return SQLITE_OK;
 }
@@ -106,15 +112,16 @@ std::optional<DatabaseError> SqliteConnection::open(bool confined) {
   const auto failed = [&](std::string_view why) {
     return DatabaseError{{"connection", fmt::format("could not open the SQLite file {}: {}", file_, why)}};
   };
-  struct stat found {};
+  struct stat found{};
   if (file_ != ":memory:" && stat(file_.c_str(), &found) == 0 && !S_ISREG(found.st_mode))
     return failed("it is no plain file");
-  const int code = sqlite3_open_v2(file_.c_str(), &handle_,
-                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  const int code = sqlite3_open_v2(
+      file_.c_str(), &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
   if (code != SQLITE_OK) {
     const int reason = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_);
     const char* message = handle_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle_);
-    return failed(reason == 0 ? std::string(message) : fmt::format("{} ({})", message, std::generic_category().message(reason)));
+    return failed(reason == 0 ? std::string(message)
+                              : fmt::format("{} ({})", message, std::generic_category().message(reason)));
   }
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
@@ -128,34 +135,47 @@ DatabaseError SqliteConnection::failure(int code, const Waiting& waiting, std::s
   if ((code & 0xff) == SQLITE_INTERRUPT) return {waiting.error("the query was running")};
   const std::string message = sqlite3_errmsg(handle_);
   if ((code & 0xff) == SQLITE_BUSY && waiting.over())
-    return {waiting.error(fmt::format("waiting for the SQLite file {}, which another connection has locked", file_))};
+    return {waiting.error(
+        fmt::format("waiting for the SQLite file {}, which another connection has locked", file_))};
   if ((code & 0xff) == SQLITE_TOOBIG)
-    return {{"too_large", fmt::format("a text or blob of the query is larger than {} MiB", kMostRowBytes >> 20)}};
+    return {
+        {"too_large", fmt::format("a text or blob of the query is larger than {} MiB", kMostRowBytes >> 20)}};
   std::string text = fmt::format("SQLite says: {} (code {})", message, code);
   if (const int at = sqlite3_error_offset(handle_); at >= 0 && static_cast<size_t>(at) < query.size())
-    text += fmt::format(", at byte {} of the query (`{}`)", at + 1, base::utf8_prefix(query.substr(static_cast<size_t>(at)), 40));
+    text += fmt::format(", at byte {} of the query (`{}`)", at + 1,
+                        base::utf8_prefix(query.substr(static_cast<size_t>(at)), 40));
   return {{"query", std::move(text)}, std::to_string(code)};
 }
 
 std::optional<DatabaseError> SqliteConnection::bind(sqlite3_stmt* statement, const expr::List& params) {
   const int wanted = sqlite3_bind_parameter_count(statement);
   if (static_cast<size_t>(wanted) != params.size())
-    return DatabaseError{{"query", fmt::format("the query has {} placeholder{}, `params` has {} value{}", wanted,
-                                               wanted == 1 ? "" : "s", params.size(), params.size() == 1 ? "" : "s")}};
+    return DatabaseError{
+        {"query", fmt::format("the query has {} placeholder{}, `params` has {} value{}", wanted,
+                              wanted == 1 ? "" : "s", params.size(), params.size() == 1 ? "" : "s")}};
   for (int i = 0; i < wanted; ++i) {
     const Value& value = params[static_cast<size_t>(i)];
     int code = SQLITE_OK;
     switch (value.kind()) {
-      case expr::Kind::kNil: code = sqlite3_bind_null(statement, i + 1); break;
-      case expr::Kind::kBool: code = sqlite3_bind_int(statement, i + 1, value.as_bool() ? 1 : 0); break;
-      case expr::Kind::kInt: code = sqlite3_bind_int64(statement, i + 1, value.as_int()); break;
-      case expr::Kind::kFloat: code = sqlite3_bind_double(statement, i + 1, value.as_float()); break;
+      case expr::Kind::kNil:
+        code = sqlite3_bind_null(statement, i + 1);
+        break;
+      case expr::Kind::kBool:
+        code = sqlite3_bind_int(statement, i + 1, value.as_bool() ? 1 : 0);
+        break;
+      case expr::Kind::kInt:
+        code = sqlite3_bind_int64(statement, i + 1, value.as_int());
+        break;
+      case expr::Kind::kFloat:
+        code = sqlite3_bind_double(statement, i + 1, value.as_float());
+        break;
       default: {
         const std::string text = parameter_text(value);
         code = sqlite3_bind_text64(statement, i + 1, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
       }
     }
-    if (code != SQLITE_OK) return DatabaseError{{"query", fmt::format("SQLite says: {}", sqlite3_errmsg(handle_))}};
+    if (code != SQLITE_OK)
+      return DatabaseError{{"query", fmt::format("SQLite says: {}", sqlite3_errmsg(handle_))}};
   }
   return std::nullopt;
 }
@@ -194,7 +214,8 @@ DatabaseExpected<DatabaseResult> SqliteConnection::query(const DatabaseQuery& qu
     while ((code = sqlite3_step(prepared)) == SQLITE_ROW) {
       std::vector<Value> values;
       size_t bytes = 0;
-      for (int i = 0; i < columns; ++i) values.push_back(column_value(prepared, i, declared[static_cast<size_t>(i)], bytes));
+      for (int i = 0; i < columns; ++i)
+        values.push_back(column_value(prepared, i, declared[static_cast<size_t>(i)], bytes));
       const auto added = rows.add(std::move(values), bytes, query.max_rows);
       if (added == RowCollector::Added::kTooLarge) return std::unexpected(rows.too_large());
       // RETURNING gives its rows when all changes are made.
@@ -211,7 +232,8 @@ DatabaseExpected<DatabaseResult> SqliteConnection::query(const DatabaseQuery& qu
     }
     if (code != SQLITE_DONE) return std::unexpected(failure(code, waiting, own));
     // sqlite3_changes() still speaks of the statement before a CREATE TABLE.
-    if (sqlite3_total_changes64(handle_) != changes_before) collected.rows_affected += sqlite3_changes64(handle_);
+    if (sqlite3_total_changes64(handle_) != changes_before)
+      collected.rows_affected += sqlite3_changes64(handle_);
   }
   collected.rows = rows.take();
   return collected;
