@@ -4,7 +4,9 @@ namespace testmesh::actions {
 namespace {
 
 using Getter = const Action& (*)();
-const std::vector<Getter> kActions = {};
+const std::vector<Getter> kActions = {
+    http_request_action,
+};
 
 }  // namespace
 

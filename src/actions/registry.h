@@ -5,7 +5,6 @@
 
 namespace testmesh::actions {
 
-const Action& grpc_call_action();
 const Action& http_request_action();
 
 }  // namespace testmesh::actions
