@@ -76,7 +76,8 @@ class Exporter {
     if (entries.empty()) return text + "  env: {}\n";
     text += "  env:\n";
     for (const auto& [variable, value] : entries)
-      text += fmt::format("    {}: {}\n", variable, quoted(base::utf8_prefix(value, kMostValueBytes)));
+      text +=
+          fmt::format("    {}: {}\n", scalar(variable), quoted(base::utf8_prefix(value, kMostValueBytes)));
     return text;
   }
 
@@ -85,7 +86,7 @@ class Exporter {
   void write_steps() {
     steps_ = "  steps:\n";
     if (mode_ == Mode::kTrace) {
-      write_call(0, "call_entry");
+      write_call(0, "step_1");
     } else {
       for (size_t i = 0; i < nodes().size(); ++i) {
         if (nodes()[i].type == NodeType::kService) continue;
@@ -197,8 +198,7 @@ class Exporter {
   }
 
   void write_nothing_to_call() {
-    begin_step(mode_ == Mode::kTrace ? "call_entry" : "step_1",
-               nodes().empty() ? flow_.summary.name : nodes()[0].identifier, "log");
+    begin_step("step_1", nodes().empty() ? flow_.summary.name : nodes()[0].identifier, "log");
     config("message", quoted("Nothing from outside starts this flow: replace this step by what does"));
   }
 
