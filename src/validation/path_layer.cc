@@ -208,7 +208,7 @@ class Comparer {
     Counts excess;
     for (const uint32_t index : entries) {
       const Entry& entry = reading_.entries[index];
-      if (entry.again) continue;  // how often a flow is taken is not part of a path
+      if (entry.again && entries.size() > 1) continue;  // how often a flow is taken is not part of a path
       TRY_ASSIGN(const Counts* of_family, accepted(family_of(entry)));
       for (const auto& [node, count] : count_identities(nodes_of(entry))) {
         uint32_t fine = most_of(*of_family, node);

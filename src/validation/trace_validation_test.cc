@@ -400,6 +400,44 @@ TEST_F(TraceValidationTest, ATargetWithoutSpansIsNeverAMissingCall) {
   EXPECT_THAT(names(seen.unmet), ElementsAre("steps", "expected_nodes"));
 }
 
+TEST_F(TraceValidationTest, ATargetWithoutSpansHidesNoCallThatAnotherStepLost) {
+  learn(3);
+  flow_.expects_of_trace = true;
+  run_order({.announces = false});
+  subject_.steps.push_back({.step_id = "cart", .span_id = span_id(9999), .reaches_out = true});
+  const TraceValidation seen = look(true);
+  EXPECT_EQ(seen.expected_from, ExpectedFrom::kBaseline);
+  EXPECT_EQ(seen.status, ValidationStatus::kFailed);
+  EXPECT_THAT(names(seen.missing_nodes), ElementsAre("order.created"));
+}
+
+TEST_F(TraceValidationTest, AnUnexpectedCallDecidesThoughAStepsSpansAreOutstanding) {
+  expect_path({{NodeType::kApiEndpoint, "POST /orders", ""}});
+  run_order(
+      {.asks_user = false, .asks_products = false, .writes = false, .announces = false, .asks_fraud = true});
+  subject_.steps.push_back({.step_id = "cart", .span_id = span_id(9999), .reaches_out = true});
+  const TraceValidation seen = look(true);
+  EXPECT_EQ(seen.status, ValidationStatus::kFailed);
+  EXPECT_EQ(seen.path_match, false);
+  EXPECT_THAT(names(seen.unexpected_nodes), ElementsAre("POST /checks"));
+}
+
+TEST_F(TraceValidationTest, ADependencyWithoutSpansMayStillGetThem) {
+  expect_path({{NodeType::kApiEndpoint, "POST /orders", ""}});
+  TraceOf trace(1);
+  SpanOf& entry = trace.server("order-service", "POST", "/orders").under(begin(trace));
+  trace.client("order-service", "GET").under(entry).with("server.address", "fraud");
+  store_.receive(trace.spans());
+  subject_.steps.push_back({.step_id = "cart", .span_id = span_id(9999), .reaches_out = true});
+  TraceValidation seen = look(true);
+  EXPECT_EQ(seen.status, ValidationStatus::kPartial);
+  EXPECT_EQ(seen.path_status, PathStatus::kInconclusive);
+  subject_.steps.pop_back();
+  seen = look();  // complete
+  EXPECT_EQ(seen.status, ValidationStatus::kFailed);
+  EXPECT_THAT(names(seen.unexpected_nodes), ElementsAre("fraud"));
+}
+
 TEST_F(TraceValidationTest, AFailedStepAndOneThatCallsNobodyNeedNoSpans) {
   flow_.expects_of_trace = true;
   run_order();
