@@ -101,5 +101,15 @@ TEST_F(ForeignTraceTest, ATraceThatIsTheOnlyOneOfItsFamilyHasNoBaseline) {
   EXPECT_EQ(seen.status, ValidationStatus::kPassed);
 }
 
+TEST_F(ForeignTraceTest, NorIsItTheFlowItWasDiscoveredFrom) {
+  TraceOf trace(1);
+  order(trace);
+  store_.learn(trace.spans());
+  discovered_from(fingerprint_of(trace.spans()));
+  EXPECT_EQ(look().expected_from, ExpectedFrom::kNone);
+  learn(1);
+  EXPECT_EQ(look().expected_from, ExpectedFrom::kDiscoveredFrom);
+}
+
 }  // namespace
 }  // namespace testmesh::validation

@@ -118,7 +118,7 @@ class Comparer {
         !base::from_hex(file->discovered_from->fingerprint, fingerprint))
       return false;
     TRY_ASSIGN(const std::vector<Flow>* flows,
-               baselines_.with_fingerprint(store_, subject_.workspace, fingerprint));
+               baselines_.with_fingerprint(store_, subject_.workspace, subject_.trace_id, fingerprint));
     if (flows->empty()) return false;
     const auto own = std::ranges::find_if(*flows, [&](const Flow& flow) {
       return std::ranges::any_of(reading_.entries,
