@@ -69,6 +69,7 @@ void add_graph(CLI::App&, Program&);
 void add_coverage(CLI::App&, Program&);
 void add_check(CLI::App&, Program&);
 void add_simulate(CLI::App&, Program&);
+void add_eval(CLI::App&, Program&);
 
 // Shared by `traces` and `flows traces`.
 void print_traces(Program&, const Json& page);

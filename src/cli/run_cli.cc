@@ -83,6 +83,7 @@ int parse_and_run(int argc, const char* const* argv, const Hooks& hooks, Termina
   add_coverage(app, program);
   add_check(app, program);
   add_simulate(app, program);
+  add_eval(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {

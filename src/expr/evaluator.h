@@ -50,6 +50,7 @@ class Evaluator {
   // The value without copying it where it is somewhere; null: failed.
   const Value* operand(const Node&, Value& storage);
   const Value* name(const Node&);
+  Value every_name() const;  // `$env`
 
   bool unary(const Node&, Value& out);
   bool binary_chain(const Node&, Value& out);
