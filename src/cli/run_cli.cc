@@ -84,6 +84,8 @@ int parse_and_run(int argc, const char* const* argv, const Hooks& hooks, Termina
   add_check(app, program);
   add_simulate(app, program);
   add_eval(app, program);
+  add_run(app, program);
+  add_validate(app, program);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RequiredError& error) {

@@ -115,6 +115,7 @@ void TraceAnalyzer::Impl::add_match(std::span<const SpanInput> spans, uint32_t b
   if (!is_new) {
     match = &result.flows[known->second];
     match->error |= error;
+    match->further_entries.push_back(tree[begin].input);
   } else {
     if (result.flows.size() == matches) result.flows.emplace_back();
     match = &result.flows[matches++];
@@ -124,6 +125,7 @@ void TraceAnalyzer::Impl::add_match(std::span<const SpanInput> spans, uint32_t b
     match->start = entry.start;
     match->duration_ns = entry.end > entry.start ? entry.end - entry.start : 0;
     match->error = error;
+    match->further_entries.clear();
     match->visits.clear();
     match->retries.clear();
     match->test_name = test_name;

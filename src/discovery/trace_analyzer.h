@@ -70,6 +70,7 @@ struct FlowMatch {
   // their services. Null: FlowIdentity::nodes. Shared by traces of one structure.
   NodeList nodes = nullptr;
   uint32_t entry = kNoSpan;       // index into the input; kNoSpan under a virtual root without entry
+  std::vector<uint32_t> further_entries = {};  // of a test trace: that took the same flow again
   base::UnixNanos start = 0;      // the entry's
   uint64_t duration_ns = 0;       // the entry's
   bool error = false;             // any span of the trace (for tests: of the part) has status error

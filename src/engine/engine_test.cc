@@ -46,6 +46,54 @@ TEST_F(EngineTest, ATraceSaysWhichSpansStandForWhichNodeOfItsPath) {
                                   Pair(4, "stock")));
 }
 
+TEST_F(EngineTest, ATestTraceShowsThePathBelowEachOfItsEntries) {
+  open();
+  model::Span run = span_of(1, 1, 0, "runner", "testmesh.execution", model::SpanKind::kInternal, {});
+  std::vector<model::Span> spans{run,
+                                 endpoint(1, 2, 1, "shop", "/orders"),
+                                 query(1, 3, 2, "shop", "orders"),
+                                 endpoint(1, 4, 1, "cart", "/cart"),
+                                 endpoint(1, 5, 1, "shop", "/orders"),
+                                 query(1, 6, 5, "shop", "orders")};
+  send(spans);
+  const auto detail = engine_->trace(model::kDefaultWorkspace, trace_id(1));
+  ASSERT_TRUE(detail && *detail);
+  EXPECT_EQ(discovery::path_string((*detail)->path), kOrdersWithDatabase + "->api_endpoint:GET /cart");
+  const auto number_of = [&](uint32_t position) { return (*detail)->spans[position].span_id.bytes[0]; };
+  ASSERT_EQ((*detail)->parts.size(), 2u);
+  const store::PathPart& orders = (*detail)->parts[0];
+  const store::PathPart& cart = (*detail)->parts[1];
+  EXPECT_EQ(orders.family.entry_operation, "GET /orders");
+  EXPECT_THAT(std::vector({number_of(orders.entries.at(0)), number_of(orders.entries.at(1))}),
+              ElementsAre(2, 5));  // the same flow again
+  EXPECT_EQ(std::pair(cart.first_node, cart.nodes), std::pair(2u, 1u));
+  std::vector<std::pair<uint64_t, std::string>> visits;
+  for (const store::PathVisit& visit : (*detail)->visits)
+    visits.emplace_back(number_of(visit.span), (*detail)->path[visit.node].identifier);
+  EXPECT_THAT(visits, ElementsAre(Pair(2, "GET /orders"), Pair(3, "orders"), Pair(4, "GET /cart"),
+                                  Pair(5, "GET /orders"), Pair(6, "orders")));
+}
+
+TEST_F(EngineTest, ATracesSummaryIsToldWithoutItsSpans) {
+  open();
+  const auto summary = [&] { return *engine_->trace_summary(model::kDefaultWorkspace, trace_id(1)); };
+  EXPECT_FALSE(summary());
+  send(order(1));
+  const auto check = [&](bool complete) {
+    const auto whole = *engine_->trace(model::kDefaultWorkspace, trace_id(1));
+    const auto alone = summary();
+    ASSERT_TRUE(alone && whole);
+    EXPECT_EQ(alone->trace_id, trace_id(1));
+    EXPECT_EQ(alone->span_count, whole->spans.size());
+    EXPECT_EQ(alone->complete, complete);
+    EXPECT_EQ(alone->flow_id, whole->summary.flow_id);
+    EXPECT_EQ(alone->flow_id.has_value(), complete);
+  };
+  check(false);
+  close_all();
+  check(true);
+}
+
 TEST_F(EngineTest, ATraceCountsOnceNothingHasArrivedForTheIdleTimeout) {
   open();
   send(order(1));

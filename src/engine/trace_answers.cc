@@ -1,6 +1,7 @@
 // The engine's answers about one trace.
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "encoding/row.h"
@@ -12,20 +13,32 @@
 namespace testmesh::engine {
 namespace {
 
-// Which spans, by their place in the tree, stand for which node of the path.
-std::vector<store::PathVisit> path_visits(const discovery::TraceAnalysis& analysis,
-                                          const discovery::FlowMatch& match,
-                                          const discovery::Resolved& resolved, size_t inputs) {
+// The paths of all entries, one behind the other, and which spans, by their
+// place in the tree, stand for which of their nodes.
+void add_paths(const discovery::TraceAnalysis& analysis, const discovery::FlowCatalog& catalog, size_t inputs,
+               TraceRows& rows) {
   std::vector<uint32_t> position_of(inputs, 0);
   for (size_t i = 0; i < analysis.order.size(); ++i)
     position_of[analysis.order[i].span] = static_cast<uint32_t>(i);
-  std::vector<store::PathVisit> visits;
-  visits.reserve(match.visits.size());
-  for (const discovery::Visit& visit : match.visits)
-    visits.push_back(
-        {position_of[visit.span], resolved.node_map.empty() ? visit.node : resolved.node_map[visit.node]});
-  std::ranges::sort(visits);
-  return visits;
+  for (const discovery::FlowMatch& match : analysis.flows) {
+    const discovery::Resolved resolved = catalog.resolve(match.flow);
+    std::vector<model::PathNode> nodes =
+        discovery::survivor_nodes(resolved, match.nodes ? *match.nodes : match.flow->nodes);
+    const auto first = static_cast<uint32_t>(rows.path.size());
+    store::PathPart& part = rows.path_parts.emplace_back();
+    part.family = resolved.flow->family;
+    part.fingerprint = resolved.flow->fingerprint;
+    part.first_node = first;
+    part.nodes = static_cast<uint32_t>(nodes.size());
+    if (match.entry != discovery::kNoSpan) part.entries.push_back(position_of[match.entry]);
+    for (const uint32_t entry : match.further_entries) part.entries.push_back(position_of[entry]);
+    for (const discovery::Visit& visit : match.visits)
+      rows.visits.push_back(
+          {position_of[visit.span],
+           first + (resolved.node_map.empty() ? visit.node : resolved.node_map[visit.node])});
+    std::ranges::move(nodes, std::back_inserter(rows.path));
+  }
+  std::ranges::sort(rows.visits);
 }
 
 }  // namespace
@@ -65,8 +78,7 @@ TraceRows gather_rows(Shard& shard, ShardWorkspace& workspace, std::vector<Trace
   if (!analysis.flows.empty()) {
     const discovery::FlowMatch& match = analysis.flows.front();
     const discovery::Resolved resolved = workspace.shared->catalog.resolve(match.flow);
-    rows.path = discovery::survivor_nodes(resolved, match.nodes ? *match.nodes : match.flow->nodes);
-    rows.visits = path_visits(analysis, match, resolved, inputs.size());
+    add_paths(analysis, workspace.shared->catalog, inputs.size(), rows);
     const bool counted = rows.line && (rows.line->flags & store::TraceLine::kCounted);
     if (!rows.open && counted && (analysis.test || workspace.shared->catalog.exists(resolved.flow))) {
       summary.flow_id = resolved.flow->id;
@@ -127,6 +139,7 @@ base::Result<std::optional<store::TraceDetail>> Engine::trace(const model::Works
   detail.path = std::move(rows.path);
   TRY_ASSIGN(detail.spans, decode_rows(id, rows.spans));
   detail.visits = std::move(rows.visits);
+  detail.parts = std::move(rows.path_parts);
   std::vector<model::TimedSpan> times;
   times.reserve(rows.spans.size());
   for (size_t i = 0; i < rows.spans.size(); ++i) {
@@ -137,6 +150,20 @@ base::Result<std::optional<store::TraceDetail>> Engine::trace(const model::Works
   }
   detail.self_ns = model::self_times(times);
   return detail;
+}
+
+// Only rows are read: no span is decoded.
+base::Result<std::optional<store::TraceSummary>> Engine::trace_summary(const model::WorkspaceId& workspace_id,
+                                                                       const model::TraceId& id) {
+  Shard& shard = *shards_[shard_index(id)];
+  const auto lock = shard.lock_for_read();
+  ShardWorkspace* here = shard.workspace(workspace_id);
+  if (!here) return std::nullopt;
+  TRY_ASSIGN(std::vector<TracePart> parts, shard.parts(*here, id));
+  if (parts.empty()) return std::nullopt;
+  store::TraceSummary summary = gather_rows(shard, *here, std::move(parts)).summary;
+  summary.trace_id = id;
+  return summary;
 }
 
 }  // namespace testmesh::engine

@@ -28,6 +28,7 @@ struct TraceRows {
   store::TraceSummary summary;  // without trace_id
   std::vector<model::PathNode> path;
   std::vector<store::PathVisit> visits;
+  std::vector<store::PathPart> path_parts;
   std::optional<store::TraceLine> line;  // the one that speaks for the stored parts
   bool open = false;
 };

@@ -1,6 +1,5 @@
 #include "server/serve.h"
 
-#include <arpa/inet.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -13,93 +12,12 @@
 #include <iostream>
 #include <thread>
 
-#include "api/rest_api.h"
-#include "engine/engine.h"
-#include "ingest/otlp_http.h"
-#include "otlp/convert.h"
-#include "server/metrics.h"
 #include "server/options.h"
-#include "store/documents/document_store.h"
-#include "store/graph_layers.h"
-#include "store/workspace_registry.h"
-#include "transport/http/server.h"
+#include "server/running_server.h"
+#include "server/storage.h"
+#include "server/version.h"
 
 namespace testmesh::server {
-namespace {
-
-constexpr const char* kVersion = "0.1.0";
-
-// The parts that a data directory needs, in the order they depend on each other.
-struct Storage {
-  std::unique_ptr<store::DocumentStore> documents;
-  std::unique_ptr<store::WorkspaceRegistry> registry;
-  std::unique_ptr<engine::Engine> engine;
-};
-
-base::Result<Storage> open_storage(const ServeOptions& options) {
-  Storage storage;
-  TRY_ASSIGN(storage.documents, store::open_document_store(options.data_dir + "/documents"));
-  model::TelemetrySettings defaults;
-  defaults.trace_idle_timeout_ms = options.trace_idle_timeout.count();
-  TRY_ASSIGN(storage.registry,
-             store::WorkspaceRegistry::open(*storage.documents, base::system_clock(), defaults));
-  TRY_ASSIGN(storage.engine,
-             engine::Engine::open({.data_directory = options.data_dir,
-                                   .shards = options.shards,
-                                   .max_open_bytes = options.max_open_mib << 20,
-                                   .graph = options.graph,
-                                   .max_flows = options.max_flows,
-                                   .warn = [](const std::string& text) { spdlog::warn(text); }},
-                                  *storage.documents, base::system_clock(),
-                                  [registry = storage.registry.get()](const model::WorkspaceId& id) {
-                                    return registry->settings(id);
-                                  }));
-  return storage;
-}
-
-// Of "host:port" as http::Server::listen takes it: addresses, not names.
-bool is_loopback(std::string_view address) {
-  const size_t colon = address.rfind(':');
-  std::string host(address.substr(0, colon));
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  if (host == "localhost") return true;
-  in_addr v4{};
-  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
-  in6_addr v6{};
-  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
-}
-
-int fail_start(const std::string& message) {
-  std::cerr << "testmesh serve: " << message << "\n";
-  return 1;
-}
-
-std::string url_of(const http::Endpoint& endpoint) {
-  const bool v6 = endpoint.host.find(':') != std::string::npos;
-  return "http://" + (v6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + std::to_string(endpoint.port);
-}
-
-http::Response landing_page() {
-  http::Response response;
-  response.content_type = "text/plain; charset=utf-8";
-  response.body =
-      "TestMesh is running.\n\n"
-      "  flows      /api/v1/workspaces/00000000-0000-4000-8000-000000000001/telemetry/flows\n"
-      "  API        /api/v1/openapi.json\n"
-      "  metrics    /metrics\n"
-      "  send OTLP  POST /v1/traces\n";
-  return response;
-}
-
-http::Response not_found() {
-  http::Response response;
-  response.status = 404;
-  response.body =
-      R"({"error":"There is nothing at this path. OTLP goes to /v1/traces, the API is under /api/v1","code":"not_found","details":{}})";
-  return response;
-}
-
-}  // namespace
 
 int serve(int argc, const char* const* argv) {
   ServeOptions options;
@@ -107,13 +25,6 @@ int serve(int argc, const char* const* argv) {
   if (!parse_serve_options(argc, argv, options, exit_code)) return exit_code;
   spdlog::set_default_logger(spdlog::stderr_color_mt("testmesh"));
   spdlog::set_level(spdlog::level::from_str(options.log_level));
-
-  for (const std::string& address : {options.listen, options.otlp_http})
-    if (address != "off" && !is_loopback(address))
-      return fail_start("with --auth off the server listens on loopback only, and '" + address +
-                        "' is not. Listen on 127.0.0.1 and put a proxy that checks who may enter in front of "
-                        "it, or reach it "
-                        "through an SSH tunnel (API keys for every request come in a later version).");
 
   // Signals go to this thread alone, from before any other exists.
   sigset_t signals;
@@ -129,48 +40,14 @@ int serve(int argc, const char* const* argv) {
   // Few arenas: memory freed by one thread is used by the next.
   mallopt(M_ARENA_MAX, 4);
 
-  auto storage = open_storage(options);
-  if (!storage) return fail_start(storage.error().message);
-  if (const uint32_t shards = storage->engine->shard_count();
-      options.shards_given && shards != options.shards)
-    spdlog::warn("{} was made with {} shards and keeps them: --shards {} is for new directories",
-                 options.data_dir, shards, options.shards);
-
-  ingest::IngestCounters ingest_counters;
-  ingest::OtlpHttp otlp(
-      {}, *storage->engine,
-      [&](std::string_view header, std::string_view authorization) {
-        return storage->registry->resolve_ingest(header, authorization, options.require_workspace);
-      },
-      otlp::json_to_protobuf, ingest_counters);
-  http::Server* server_view = nullptr;
-  store::GraphLayers graph_layers(*storage->documents);
-  api::RestApi rest(*storage->registry, *storage->engine, graph_layers,
-                    [&] {
-                      return metrics_text(*storage->engine, ingest_counters,
-                                          server_view ? server_view->stats() : http::ServerStats{});
-                    },
-                    {.workers = 2, .version = kVersion});
-  http::Server server({.threads = options.threads}, [&](http::Request request, http::Responder respond) {
-    if (otlp.handles(request)) return otlp.handle(std::move(request), std::move(respond));
-    if (api::RestApi::handles(request.path)) return rest.handle(std::move(request), std::move(respond));
-    respond(request.path == "/" ? landing_page() : not_found());
-  });
-  server_view = &server;
-  const auto listening = server.listen(options.listen);
-  if (!listening) return fail_start(listening.error().message);
-  std::string otlp_url = "off";
-  if (options.otlp_http != "off") {
-    const auto further = server.listen(options.otlp_http);
-    if (!further)
-      return fail_start(further.error().message + " (or turn this address off with --otlp-http off)");
-    otlp_url = url_of(*further);
+  const auto server = RunningServer::start(options);
+  if (!server) {
+    std::cerr << "testmesh serve: " << server.error().message << "\n";
+    return 1;
   }
-  server.start();
-
   std::cout << "TestMesh " << kVersion << " is ready\n"
-            << "  API and OTLP/HTTP  " << url_of(*listening) << "\n"
-            << "  OTLP/HTTP          " << otlp_url << "\n"
+            << "  API and OTLP/HTTP  " << (*server)->url() << "\n"
+            << "  OTLP/HTTP          " << (*server)->otlp_http() << "\n"
             << "  OTLP/gRPC          off (this version takes OTLP/HTTP: "
                "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf)\n"
             << "  data               " << options.data_dir << "\n"
@@ -180,9 +57,7 @@ int serve(int argc, const char* const* argv) {
   while (sigwait(&signals, &signal) != 0 || signal == SIGHUP) {
   }
   spdlog::info("stopping: taking no more connections, saving what was taken");
-  server.stop();
-  rest.stop();
-  storage->engine->stop();
+  (*server)->stop();
   spdlog::info("stopped");
   return 0;
 }

@@ -39,6 +39,15 @@ struct PathVisit {
   friend auto operator<=>(const PathVisit&, const PathVisit&) = default;
 };
 
+// What hangs below one entry of a trace: of an ordinary trace all of it, of a
+// test trace each topmost span that is not the runner's, equal flows as one.
+struct PathPart {
+  model::Family family;
+  model::Fingerprint fingerprint{};
+  std::vector<uint32_t> entries;  // positions in TraceDetail::spans, by tree order; under a virtual root none
+  uint32_t first_node = 0, nodes = 0;  // which of TraceDetail::path
+};
+
 struct TraceDetail {
   TraceSummary summary;
   // The entry first; parents before children, depth first, siblings by start.
@@ -46,8 +55,11 @@ struct TraceDetail {
   std::vector<int64_t> parent_positions;  // parallel; -1: none arrived
   std::vector<uint64_t> self_ns;          // parallel; as of model/self_time.h
   std::vector<std::string> operations;    // parallel; as discovery names them
-  std::vector<model::PathNode> path;      // as of now, also of an open trace
-  std::vector<PathVisit> visits;          // by span, then node
+  // As of now, also of an open trace; of a test trace its parts' paths one
+  // behind the other.
+  std::vector<model::PathNode> path;
+  std::vector<PathVisit> visits;  // by span, then node
+  std::vector<PathPart> parts;    // by first entry
 };
 
 enum class StatusFilter { kUnset, kOk, kError };
@@ -101,6 +113,13 @@ class TelemetryStore {
 
   virtual base::Result<std::optional<TraceDetail>> trace(const model::WorkspaceId&,
                                                          const model::TraceId&) = 0;
+  // What trace() says of it, without its spans: for those who wait for more.
+  virtual base::Result<std::optional<TraceSummary>> trace_summary(const model::WorkspaceId& workspace,
+                                                                  const model::TraceId& id) {
+    TRY_ASSIGN(std::optional<TraceDetail> detail, trace(workspace, id));
+    if (!detail) return std::nullopt;
+    return std::move(detail->summary);
+  }
   virtual base::Result<TracePage> search_traces(const model::WorkspaceId&, const TraceQuery&) = 0;
   virtual base::Result<SpanPage> search_spans(const model::WorkspaceId&, const SpanQuery&) = 0;
 
