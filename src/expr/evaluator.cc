@@ -58,6 +58,8 @@ Evaluator::Evaluator(const Checked& checked, const Environment& environment, con
       variables_(checked.variables),
       names_(checked.names.size()) {}
 
+Evaluator::~Evaluator() = default;
+
 bool Evaluator::run(const Node& root, Value& out) { return eval(root, out); }
 
 bool Evaluator::failed(const Node& at) {
