@@ -462,8 +462,8 @@ TEST_F(MariaDb, AServerThatSaysNothing) {
 class RedisServer : public testing::Test, public ActionFixture {
  protected:
   void SetUp() override { url = address("TESTMESH_REDIS_URL"); }
-  ActionOutcome call(Value command, std::string timeout = "30s") {
-    return run(redis_action(), {{"connection", url}, {"command", std::move(command)}, {"timeout", timeout}});
+  ActionOutcome call(Value command, const char* within = "30s") {
+    return run(redis_action(), {{"connection", url}, {"command", std::move(command)}, {"timeout", within}});
   }
   std::string answer(Value command) {
     const ActionOutcome outcome = call(std::move(command));

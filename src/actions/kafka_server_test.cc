@@ -156,8 +156,8 @@ TEST_F(KafkaServer, AMessageThatComesWhileWeWait) {
 TEST_F(KafkaServer, GroupsGoOnWhereTheyWere) {
   const std::string group = unique("group");
   for (int i = 0; i < 4; ++i) produce({{"payload", i}, {"partition", 0}});
-  const auto next = [&](int count, std::string timeout) {
-    return consume({{"group_id", group}, {"count", count}, {"timeout", timeout}});
+  const auto next = [&](int count, const char* within) {
+    return consume({{"group_id", group}, {"count", count}, {"timeout", within}});
   };
   const ActionOutcome first = next(2, "20s");
   ASSERT_EQ(told(first), "");

@@ -4,8 +4,9 @@ namespace testmesh::actions {
 namespace {
 
 using Getter = const Action& (*)();
-const std::vector<Getter> kActions = {database_query_action, kafka_consumer_action, kafka_producer_action,
-                                      redis_action};
+const std::vector<Getter> kActions = {
+    database_query_action, http_request_action, kafka_consumer_action, kafka_producer_action, redis_action,
+};
 
 }  // namespace
 

@@ -17,7 +17,8 @@ using enum ConfigType;
 constexpr std::string_view kTimeoutDescription = "How long the action may take.";
 const ConfigKey kTimeout{"timeout", kDuration, false, kTimeoutDescription};
 const ConfigKey kDurationMs{"duration_ms", kAny, false, "How long it took."};
-const ConfigKey kBrokers{"brokers", kTextOrList, true, "`host:port` of the brokers: a text with commas, or a list."};
+const ConfigKey kBrokers{"brokers", kTextOrList, true,
+                         "`host:port` of the brokers: a text with commas, or a list."};
 const ConfigKey kTopic{"topic", kText, true, "The topic."};
 const ConfigKey kSasl{"sasl", kMap, false, "`{mechanism, username, password}`."};
 const ConfigKey kTls{"tls", kBooleanOrMap, false, "true, or `{ca, cert, key, verify}`."};
@@ -25,8 +26,9 @@ const ConfigKey kTls{"tls", kBooleanOrMap, false, "true, or `{ca, cert, key, ver
 std::vector<ActionSchema> make_schemas() {
   return {
       {.name = "http_request",
-       .description = "Sends one HTTP request. An answer other than 2xx is no failure by itself: `assert` says what "
-                      "is expected.",
+       .description =
+           "Sends one HTTP request. An answer other than 2xx is no failure by itself: `assert` says what "
+           "is expected.",
        .config = {{"method", kText, false, "The method; GET when absent."},
                   {"url", kText, true, "http:// or https://."},
                   {"headers", kMap, false, "Headers; a trace context set here is left as it is."},
@@ -37,7 +39,8 @@ std::vector<ActionSchema> make_schemas() {
                    "header|query}}`; or the same with `type`."},
                   {"timeout", kDuration, false, "How long the request may take; 30s when absent."},
                   {"follow_redirects", kBoolean, false, "true when absent."},
-                  {"verify_ssl", kBoolean, false, "Whether the server's certificate must be valid; true when absent."},
+                  {"verify_ssl", kBoolean, false,
+                   "Whether the server's certificate must be valid; true when absent."},
                   {"cookies", kMap, false, "Cookies to send."}},
        .result = {{"status", kInteger, false, "The status code."},
                   {"headers", kMap, false, "The answer's headers, names in lower case."},
@@ -65,12 +68,15 @@ std::vector<ActionSchema> make_schemas() {
                   {"group_id", kText, false, "The consumer group; one of its own when absent."},
                   {"count", kInteger, false, "How many messages to wait for; 1 when absent.", {}, 1},
                   {"timeout", kDuration, false, "How long to wait; 30s when absent."},
-                  {"from_beginning", kBoolean, false, "Whether messages count that were there before the step."},
+                  {"from_beginning", kBoolean, false,
+                   "Whether messages count that were there before the step."},
                   {"match", kExpression, false,
-                   "An expression over `key`, `value`, `json`, `headers`, `partition` and `offset`: which messages count."},
+                   "An expression over `key`, `value`, `json`, `headers`, `partition` and `offset`: which "
+                   "messages count."},
                   kSasl,
                   kTls},
-       .result = {{"messages", kList, false, "The messages: `{key, value, json, headers, partition, offset}`."},
+       .result = {{"messages", kList, false,
+                   "The messages: `{key, value, json, headers, partition, offset}`."},
                   {"count", kInteger, false, "How many there are."}}},
       {.name = "database_query",
        .description = "Runs one statement in PostgreSQL, MySQL/MariaDB or SQLite.",
@@ -105,9 +111,7 @@ std::vector<ActionSchema> make_schemas() {
                   {"command", kTextOrList, true, "The command: a text, or a list of its words."},
                   {"timeout", kDuration, false, "How long it may take; 30s when absent."}},
        .result = {{"value", kAny, false, "The answer."}, kDurationMs}},
-      {.name = "delay",
-       .description = "Waits.",
-       .config = {{"duration", kDuration, true, "How long."}}},
+      {.name = "delay", .description = "Waits.", .config = {{"duration", kDuration, true, "How long."}}},
       {.name = "log",
        .description = "Writes a line to the log of the run.",
        .config = {{"message", kText, true, "What to write."},
@@ -123,7 +127,8 @@ std::vector<ActionSchema> make_schemas() {
        .one_of = {"then", "else"}},
       {.name = "for_each",
        .description = "Runs its steps once for each item.",
-       .config = {{"items", kTextOrList, true, "A list, a reference to one, or an expression that gives one."},
+       .config = {{"items", kTextOrList, true,
+                   "A list, a reference to one, or an expression that gives one."},
                   {"as", kText, false, "The name of the item in the steps; `item` when absent."},
                   {"index_as", kText, false, "The name of its position, from 0; `index` when absent."},
                   {"steps", kSteps, true, "The steps."},
@@ -131,7 +136,8 @@ std::vector<ActionSchema> make_schemas() {
       {.name = "parallel",
        .description = "Runs steps, or lists of steps, side by side.",
        .config = {{"steps", kSteps, false, "Each runs beside the others."},
-                  {"branches", kBranches, false, "Lists of steps: each list runs in order beside the others."},
+                  {"branches", kBranches, false,
+                   "Lists of steps: each list runs in order beside the others."},
                   {"max_concurrency", kInteger, false, "How many at once.", {}, 1}},
        .one_of = {"steps", "branches"}},
       {.name = "wait_until",
@@ -280,8 +286,9 @@ std::string expectation_of(const ConfigKey& key) {
 
 base::Result<Value> conform(const ActionSchema& schema, const Value& config) {
   if (config.kind() != Kind::kMap)
-    return base::fail(base::ErrorCode::kInvalidArgument,
-                      fmt::format("The config of {} must be a map, found {}", schema.name, expr::describe(config)));
+    return base::fail(
+        base::ErrorCode::kInvalidArgument,
+        fmt::format("The config of {} must be a map, found {}", schema.name, expr::describe(config)));
   expr::Map result;
   for (const auto& [name, value] : config.as_map()) {
     const auto key = name.kind() == Kind::kString
@@ -292,12 +299,13 @@ base::Result<Value> conform(const ActionSchema& schema, const Value& config) {
       continue;
     }
     const auto fitting = conformed(*key, value);
-    const bool chosen = fitting && (key->choices.empty() ||
-                                    std::ranges::find(key->choices, fitting->as_string()) != key->choices.end());
+    const bool chosen =
+        fitting &&
+        (key->choices.empty() || std::ranges::find(key->choices, fitting->as_string()) != key->choices.end());
     if (!chosen)
       return base::fail(base::ErrorCode::kInvalidArgument,
-                        fmt::format("`{}` of {} is {}; expected {}", key->name, schema.name, expr::describe(value),
-                                    expectation_of(*key)));
+                        fmt::format("`{}` of {} is {}; expected {}", key->name, schema.name,
+                                    expr::describe(value), expectation_of(*key)));
     result.set(name, *fitting);
   }
   for (const ConfigKey& key : schema.config) {
@@ -305,8 +313,9 @@ base::Result<Value> conform(const ActionSchema& schema, const Value& config) {
     // Steps and the expressions of control actions are not in the config.
     const bool apart = key.type == kSteps || key.type == kBranches || key.type == kExpression;
     if (key.required && !apart && (!value || value->is_nil()))
-      return base::fail(base::ErrorCode::kInvalidArgument,
-                        fmt::format("`{}` of {} is missing; expected {}", key.name, schema.name, expectation_of(key)));
+      return base::fail(
+          base::ErrorCode::kInvalidArgument,
+          fmt::format("`{}` of {} is missing; expected {}", key.name, schema.name, expectation_of(key)));
   }
   return Value(std::move(result));
 }

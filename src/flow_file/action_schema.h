@@ -43,10 +43,10 @@ struct ConfigKey {
 struct ActionSchema {
   std::string_view name;
   std::string_view description;
-  std::vector<ConfigKey> config;
+  std::vector<ConfigKey> config = {};
   // Of these keys one at least must be there; empty: no such rule.
-  std::vector<std::string_view> one_of;
-  std::vector<ConfigKey> result;  // keys the step's assertions may use
+  std::vector<std::string_view> one_of = {};
+  std::vector<ConfigKey> result = {};  // keys the step's assertions may use
 };
 
 std::span<const ActionSchema> action_schemas();

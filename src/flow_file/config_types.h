@@ -8,7 +8,7 @@
 
 namespace testmesh::flow_file {
 
-std::string_view expectation_of(ConfigType);  // "a whole number"
+std::string_view expectation_of(ConfigType);   // "a whole number"
 std::string expectation_of(const ConfigKey&);  // with its choices and bounds
 
 }  // namespace testmesh::flow_file

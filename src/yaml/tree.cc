@@ -346,6 +346,7 @@ void Document::parse(const Rules& rules) {
     if (!parser.HandleNextDocument(builder)) {
       problems_.push_back({1, 1, "the file is empty"});
     } else {
+      is_whole_ = true;
       TreeBuilder next(source_, rules, place, problems_);
       if (parser.HandleNextDocument(next))
         problems_.push_back({next.root.line, next.root.column,

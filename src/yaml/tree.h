@@ -28,9 +28,9 @@ struct Node {
   bool typed = false;             // a plain scalar, or tagged as no text: 42, true, null are more than texts
   uint32_t line = 1, column = 1;  // of what an alias stands for: where that is written
   uint32_t offset = 0;            // in bytes, where the value (behind its tag and anchor) begins
-  std::string text;               // kText
-  std::vector<Node> keys;         // kMap: texts, each once
-  std::vector<Node> values;       // kList; kMap: by key
+  std::string text = {};          // kText
+  std::vector<Node> keys = {};    // kMap: texts, each once
+  std::vector<Node> values = {};  // kList; kMap: by key
 
   const Node* find(std::string_view key) const;      // the value; null: no map, or no such key
   const Node* find_key(std::string_view key) const;  // the key itself
@@ -61,8 +61,10 @@ class Document {
   explicit Document(std::string_view text, const Rules& = {});
 
   const Node& root() const { return root_; }
-  // In the order in which they were found. The tree is of use only without any.
+  // In the order in which they were found.
   const std::vector<Problem>& problems() const { return problems_; }
+  // Whether the tree is the whole file; of keys that come twice the first counts.
+  bool is_whole() const { return is_whole_; }
 
   struct Place {
     uint32_t line = 1, column = 1;
@@ -88,6 +90,7 @@ class Document {
   std::vector<uint32_t> line_starts_, characters_before_;
   Node root_;
   std::vector<Problem> problems_;
+  bool is_whole_ = false;
 };
 
 }  // namespace testmesh::yaml
