@@ -124,7 +124,8 @@ TEST_F(PostgreSql, ErrorsSayWhatAndWhere) {
 }
 
 TEST_F(PostgreSql, StepsShareASession) {
-  query("create temp table t (a int); begin; insert into t values (1)");
+  query("create temp table t (a int)");
+  query("begin; insert into t values (1)");
   EXPECT_EQ(value("select count(*) from t"), Value(1));
   query("rollback");
   EXPECT_EQ(value("select count(*) from t"), Value(0));
@@ -138,7 +139,7 @@ TEST_F(PostgreSql, StepsShareASession) {
 TEST_F(PostgreSql, MaxRowsTruncatesAndTheConnectionLives) {
   const Value pid = value("select pg_backend_pid()");
   const ActionOutcome outcome =
-      query("select g from generate_series(1, 100000000) g", {}, {{"max_rows", 2}, {"timeout", "5s"}});
+      query("select generate_series(1, 100000000) g", {}, {{"max_rows", 2}, {"timeout", "5s"}});
   EXPECT_EQ(
       result_of(outcome),
       R"({"row_count":2,"first_row":{"g":1},"rows":[{"g":1},{"g":2}],"rows_affected":0,"truncated":true})");
@@ -316,9 +317,7 @@ TEST_F(MariaDb, ErrorsSayWhatAndWhere) {
   query("create or replace table t (id int primary key)");
   query("insert into t values (1)");
   const ActionOutcome missing = query("select nope from t");
-  EXPECT_THAT(
-      told(missing),
-      StartsWith("query: MariaDB says: Unknown column 'nope' in 'field list' (error 1054, SQLSTATE 42S22)"));
+  EXPECT_THAT(told(missing), StartsWith("query: MariaDB says: Unknown column 'nope' in "));
   EXPECT_EQ(span_attribute(missing, "db.response.status_code"), "42S22");
   EXPECT_THAT(answer("insert into t values (?)", json("[1]")),
               HasSubstr("Duplicate entry '1' for key 'PRIMARY'"));

@@ -7,7 +7,10 @@
 #include <signal.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
+#include <thread>
 
 #include "actions/action_fixture.h"
 
@@ -27,7 +30,9 @@ class Halted {
  public:
   explicit Halted(const char* pid_name) : pid_(std::atoi(address(pid_name).c_str())) {
     EXPECT_GT(pid_, 1);
-    if (pid_ > 1) kill(pid_, SIGSTOP);
+    if (pid_ <= 1) return;
+    kill(pid_, SIGSTOP);
+    while (!halted()) std::this_thread::yield();
   }
   ~Halted() {
     if (pid_ > 1) kill(pid_, SIGCONT);
@@ -36,6 +41,18 @@ class Halted {
   Halted& operator=(const Halted&) = delete;
 
  private:
+  // Every thread of it is in state T.
+  bool halted() const {
+    for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(pid_) + "/task")) {
+      std::ifstream file(task.path() / "stat");
+      std::string line;
+      std::getline(file, line);
+      const size_t name_end = line.rfind(')');
+      if (name_end != std::string::npos && line.substr(name_end + 2, 1) != "T") return false;
+    }
+    return true;
+  }
+
   pid_t pid_;
 };
 

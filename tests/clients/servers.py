@@ -335,7 +335,7 @@ class Kafka(RealServer):
             "rootLogger.level=info\nrootLogger.appenderRef.out.ref=out\nappender.out.type=Console\nappender.out.name=out\n"
             "appender.out.layout.type=PatternLayout\nappender.out.layout.pattern=%d %p %c: %m%n\n")
         scram = [part for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
-                 for part in ("--add-scram", f"{mechanism}=[name={USER},password={PASSWORD}]")]
+                 for part in ("--add-scram", f'{mechanism}=[name="{USER}",password="{PASSWORD}"]')]
         cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
         if cluster.startswith("-"):  # it would be read as a flag
             cluster = "A" + cluster[1:]
