@@ -11,6 +11,10 @@ const { Pool } = require('pg');
 const userService = process.env.USER_SERVICE_URL;
 const productService = process.env.PRODUCT_SERVICE_URL;
 const callTimeoutMs = 5000;
+// Versions of this service that answer as they should and yet do something else inside, as a bad deploy does:
+// `remembered-prices` asks product-service no more, `prices-first` asks it before it knows who is buying.
+const variant = process.env.SHOP_VARIANT ?? '';
+const rememberedPrices = { 1: 390, 2: 80, 3: 2400, 4: 650, 5: 220, 6: 3900, 7: 5500 };
 
 // Said here, though pg would read the same variables: the spans of its pool name the database only
 // when the pool was told.
@@ -52,17 +56,23 @@ app.post('/api/v1/orders', async (request, response) => {
     response.status(400).json({ error: 'an order needs a user_id and product_ids' });
     return;
   }
+  const buyer = () => fetchJson(`${userService}/api/v1/users/${userId}`);
+  const product = (id) =>
+    variant === 'remembered-prices'
+      ? { price_cents: rememberedPrices[id] }
+      : fetchJson(`${productService}/api/v1/products/${encodeURIComponent(id)}`);
+  // allSettled, not all: an order fails only when every answer is in.
+  const products = () => Promise.allSettled(productIds.map(async (id) => product(id)));
   let user;
+  let answers;
   try {
-    user = await fetchJson(`${userService}/api/v1/users/${userId}`);
+    if (variant === 'prices-first') answers = await products();
+    user = await buyer();
   } catch (error) {
     response.status(statusFor(error)).json({ error: error.message });
     return;
   }
-  // allSettled, not all: an order fails only when every answer is in.
-  const answers = await Promise.allSettled(
-    productIds.map((id) => fetchJson(`${productService}/api/v1/products/${encodeURIComponent(id)}`)),
-  );
+  answers ??= await products();
   const failed = answers.find((answer) => answer.status === 'rejected');
   if (failed) {
     response.status(statusFor(failed.reason)).json({ error: failed.reason.message });

@@ -3,12 +3,17 @@
 No tracing code here: the spans come from `opentelemetry-instrument flask --app app run`.
 """
 
+import os
 import time
 
 from flask import Flask, abort, jsonify
 
 # Seconds that the supplier of made-to-order products takes to say what they cost today.
 SUPPLIER_SECONDS = 0.4
+
+# Versions of this service as a bad deploy brings them: `slow`, or `failing` in every request for a product.
+VARIANT = os.environ.get("SHOP_VARIANT", "")
+SLOW_SECONDS = 1.5
 
 PRODUCTS = {
     1: {"name": "notebook", "price": "3.90"},
@@ -40,6 +45,10 @@ def product(id: int):
     found = PRODUCTS.get(id)
     if found is None:
         abort(404, description=f"no product {id}")
+    if VARIANT == "failing":
+        raise RuntimeError("the price list cannot be read")
+    if VARIANT == "slow":
+        time.sleep(SLOW_SECONDS)
     if found.get("made_to_order"):
         time.sleep(SUPPLIER_SECONDS)
     return {"id": id, "name": found["name"], "price_cents": round(float(found["price"]) * 100)}

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "expr/value.h"
 #include "model/ids.h"
 #include "model/span.h"
@@ -84,6 +85,9 @@ struct ActionContext {
   const std::atomic<bool>& cancelled;  // looked at at least every 100 ms while waiting
   const HostPolicy& hosts;
   ConnectionPool& connections;
+  // kafka_consumer without a position of its own reads what came since then;
+  // 0: since the step began.
+  base::UnixNanos run_started_at = 0;
 };
 
 // Stateless, thread-safe.

@@ -33,6 +33,10 @@ class HostPolicy {
   // Empty: it is a pattern. Otherwise a sentence saying what is wrong.
   static std::optional<std::string> check_pattern(std::string_view pattern);
 
+  // There is a list of what may be reached. The files and unix sockets of this
+  // machine are on none: actions refuse them then.
+  bool restricted() const { return restricted_; }
+
   // Empty: allowed. Otherwise the sentence of `address_refused`. A name that
   // is not on the list passes when the list has addresses or networks: where it
   // leads is asked of refuses_address().

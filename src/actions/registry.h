@@ -5,6 +5,10 @@
 
 namespace testmesh::actions {
 
+const Action& database_query_action();
 const Action& http_request_action();
+const Action& kafka_consumer_action();
+const Action& kafka_producer_action();
+const Action& redis_action();
 
 }  // namespace testmesh::actions

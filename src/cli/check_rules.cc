@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "cli/commands.h"
 #include "cli/text.h"
@@ -107,19 +108,89 @@ RuleOutcome judge_coverage(const Json& answer, const CheckOptions& options) {
   return outcome;
 }
 
-constexpr std::array kRules{Rule{
-    .name = "uncovered-flow",
-    .title = "A risky flow is exercised by no test",
-    .description = "Users go through this flow often, or it fails often, and no test trace ever matched it: "
-                   "a change that breaks it is found by users.",
-    .help =
-        "Write a test that makes this request against the system under observation, with spans named "
-        "testmesh.* or carrying testmesh.execution.id at its entry; `testmesh coverage` says what to test "
-        "first. A debt that is known can be accepted: `testmesh check --write-baseline FILE`, then "
-        "`--baseline FILE`.",
-    .query = query_flows,
-    .judge = judge_coverage,
-}};
+constexpr size_t kMostExecutions = 10'000;
+
+Result<Json> query_executions(Remote& remote, const CheckOptions&) {
+  return collect(remote, remote.workspace_path() + "/executions", {}, "executions", kMostExecutions);
+}
+
+// Why it did not pass, as far as the execution itself knows.
+std::string reason_of(const Json& execution) {
+  const Json error = execution.value("error", Json());
+  if (const std::string message = text_at(error, "message"); !message.empty()) return message;
+  if (const double failed = number_at(execution, "failed_steps"); failed > 0)
+    return counted(failed, "step") + " failed";
+  return "it ended as " + text_at(execution, "status");
+}
+
+// Newest first: the first one of each flow that ended is what counts.
+RuleOutcome judge_executions(const Json& answer, const CheckOptions&) {
+  RuleOutcome outcome;
+  outcome.rule = "failed-validation";
+  std::set<std::string> seen;
+  size_t passed = 0, failed = 0, undecided = 0;
+  for (const Json& execution : answer.value("executions", Json::array())) {
+    const std::string name = text_at(execution, "flow_name"), status = text_at(execution, "status");
+    if (status == "pending" || status == "running" || status == "cancelled" || name.empty()) continue;
+    if (!seen.insert(name).second) continue;
+    CheckedCase& one = outcome.cases.emplace_back();
+    one.subject = name;
+    one.id = text_at(execution, "id");
+    one.name = name;
+    if (status == "passed") {
+      ++passed;
+      one.note = "Its latest run passed";
+      continue;
+    }
+    ++(status == "failed" ? failed : undecided);
+    Finding finding;
+    finding.message =
+        fmt::format("Its latest run {}: {}", status == "failed" ? "failed" : "could not be decided",
+                    reason_of(execution));
+    finding.evidence = {{"execution", one.id},
+                        {"trace", text_at(execution, "trace_id")},
+                        {"started", text_at(execution, "started_at")},
+                        {"steps", fmt::format("{} of {} passed", count_at(execution, "passed_steps"),
+                                              count_at(execution, "total_steps"))}};
+    std::erase_if(finding.evidence, [](const auto& part) { return part.second.empty(); });
+    finding.identity = {{"flow_name", name}};
+    one.finding = std::move(finding);
+  }
+  std::ranges::stable_partition(outcome.cases,
+                                [](const CheckedCase& one) { return one.finding.has_value(); });
+  outcome.summary =
+      fmt::format("{} with runs: {} passed, {} failed, {} undecided",
+                  counted(static_cast<double>(outcome.cases.size()), "flow"), passed, failed, undecided);
+  return outcome;
+}
+
+constexpr std::array kRules{
+    Rule{
+        .name = "uncovered-flow",
+        .title = "A risky flow is exercised by no test",
+        .description =
+            "Users go through this flow often, or it fails often, and no test trace ever matched it: "
+            "a change that breaks it is found by users.",
+        .help = "Write a test that makes this request against the system under observation, with spans named "
+                "testmesh.* or carrying testmesh.execution.id at its entry; `testmesh coverage` says what to "
+                "test "
+                "first. A debt that is known can be accepted: `testmesh check --write-baseline FILE`, then "
+                "`--baseline FILE`.",
+        .query = query_flows,
+        .judge = judge_coverage,
+    },
+    Rule{
+        .name = "failed-validation",
+        .title = "The latest run of a test failed",
+        .description =
+            "A flow file was run, or a trace was validated by one, and the last time it did not do what "
+            "the file expects, in the answers or inside the system.",
+        .help = "`testmesh run FILE` shows the failure where it stands in the file; the trace is at "
+                "`testmesh traces "
+                "show`. A run that passes makes this pass.",
+        .query = query_executions,
+        .judge = judge_executions,
+    }};
 
 }  // namespace
 

@@ -70,6 +70,29 @@ TEST(UncoveredFlow, FindsWhatIsRiskyAndUntested) {
   EXPECT_EQ(outcome.problem, "");
 }
 
+TEST(FailedValidation, JudgesTheLatestRunOfEachFlow) {
+  const auto execution = [](const char* name, const char* status) {
+    return Json{
+        {"id", "e"}, {"flow_name", name}, {"status", status}, {"total_steps", 2}, {"passed_steps", 1}};
+  };
+  Json broken = execution("pays", "failed");
+  broken["error"] = {{"code", "assertion"}, {"message", "step pay: status == 200: actual 500, expected 200"}};
+  const Json answer = {
+      {"executions",
+       {execution("orders", "running"), execution("orders", "passed"), execution("orders", "failed"), broken,
+        execution("pays", "passed"), execution("ships", "error"), execution("stops", "cancelled")}}};
+  const RuleOutcome outcome = find_rule("failed-validation")->judge(answer, {});
+  ASSERT_EQ(outcome.cases.size(), 3u);
+  EXPECT_EQ(outcome.cases[0].subject, "pays");
+  EXPECT_EQ(outcome.cases[0].finding->message,
+            "Its latest run failed: step pay: status == 200: actual 500, expected 200");
+  EXPECT_EQ(outcome.cases[1].finding->message, "Its latest run could not be decided: it ended as error");
+  EXPECT_FALSE(outcome.cases[2].finding) << "it passed since";
+  EXPECT_TRUE(outcome.failed());
+  EXPECT_FALSE(find_rule("failed-validation")->judge({{"executions", Json::array()}}, {}).failed())
+      << "no runs are no failure";
+}
+
 TEST(UncoveredFlow, AllowsAsManyAsItIsTold) {
   CheckOptions options{.max_uncovered = 1};
   const RuleOutcome within = judge({flow("one", 100, 0, 0.5)}, options);

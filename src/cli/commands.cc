@@ -33,6 +33,7 @@ void read_environment(Common& common) {
     if (value && *value) to = value;
   };
   set(common.server, "TESTMESH_SERVER");
+  common.server_named = std::getenv("TESTMESH_SERVER") && *std::getenv("TESTMESH_SERVER");
   set(common.workspace, "TESTMESH_WORKSPACE");
 }
 

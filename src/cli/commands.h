@@ -13,6 +13,7 @@ namespace testmesh::cli {
 
 struct Common {
   std::string server = "http://127.0.0.1:5016";
+  bool server_named = false;  // by the environment; a flag counts on its own
   std::string workspace = "00000000-0000-4000-8000-000000000001";
   std::string output = "table";
   bool json() const { return output == "json"; }
@@ -69,6 +70,8 @@ void add_graph(CLI::App&, Program&);
 void add_coverage(CLI::App&, Program&);
 void add_check(CLI::App&, Program&);
 void add_simulate(CLI::App&, Program&);
+void add_validate(CLI::App&, Program&);
+void add_run(CLI::App&, Program&);
 
 // Shared by `traces` and `flows traces`.
 void print_traces(Program&, const Json& page);

@@ -31,6 +31,19 @@ class ImportTarget {
   virtual base::Result<void> finish() = 0;
 };
 
+// A server within this process; gone when it is destroyed.
+class LocalServer {
+ public:
+  virtual ~LocalServer() = default;
+  virtual const std::string& url() const = 0;
+  virtual const std::string& otlp_http() const = 0;  // "off": no further address
+};
+
+struct LocalServerOptions {
+  std::string otlp_http = "127.0.0.1:4318";  // as `serve` takes them
+  std::string otlp_grpc = "127.0.0.1:4317";
+};
+
 struct Hooks {
   // `testmesh serve …`: what follows the word, argv[0] being "testmesh serve".
   std::function<int(int argc, const char* const* argv)> serve;
@@ -38,6 +51,8 @@ struct Hooks {
   std::function<base::Result<std::unique_ptr<ImportTarget>>(const std::string& directory,
                                                             const model::WorkspaceId&)>
       open_data_dir;
+  // `testmesh run` with no server named: one on loopback, whose data goes with it.
+  std::function<base::Result<std::unique_ptr<LocalServer>>(const LocalServerOptions&)> start_server = {};
   std::string version = "0.1.0";
   // Time as --since and --watch see it, so that tests own it.
   const base::Clock* clock = &base::system_clock();

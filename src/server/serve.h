@@ -18,4 +18,8 @@ int serve(int argc, const char* const* argv);
 base::Result<std::unique_ptr<cli::ImportTarget>> open_import_target(const std::string& data_dir,
                                                                     const model::WorkspaceId&);
 
+// For `testmesh run` with no server named: on loopback, with its data in a new
+// directory below the system's temporary one, removed at the end.
+base::Result<std::unique_ptr<cli::LocalServer>> start_local_server(const cli::LocalServerOptions&);
+
 }  // namespace testmesh::server

@@ -39,7 +39,4 @@ std::string_view title_of(Place);
 // The reference as a Markdown table.
 std::string reference_table();
 
-// The one of `words` that `word` was probably meant to be; "" when none is near.
-std::string_view nearest(std::string_view word, std::span<const std::string_view> words);
-
 }  // namespace testmesh::simulate

@@ -310,11 +310,11 @@ void SystemReader::read_traffic(const YamlNode& node) {
   phase().entries.push_back(std::move(entry));
 }
 
-std::expected<System, std::vector<Problem>> read_system(std::string_view yaml) {
-  std::vector<Problem> problems;
-  const YamlNode file = read_yaml(yaml, problems);
+std::expected<System, std::vector<Problem>> read_system(std::string_view text) {
+  const yaml::Document document(text, kYamlRules);
+  std::vector<Problem> problems = document.problems();
   if (!problems.empty()) return std::unexpected(std::move(problems));
-  System system = SystemReader(problems).read(file);
+  System system = SystemReader(problems).read(document.root());
   if (problems.empty()) return system;
   std::ranges::stable_sort(problems, [](const Problem& a, const Problem& b) {
     return std::pair(a.line, a.column) < std::pair(b.line, b.column);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/nearest.h"
 #include "simulate/values.h"
 
 namespace testmesh::simulate {
@@ -32,7 +33,7 @@ void Problems::add(const YamlNode& at, std::string message) {
 }
 
 std::string suggestion(std::string_view word, const std::vector<std::string_view>& words) {
-  const std::string_view near = nearest(word, words);
+  const std::string_view near = base::nearest(word, words);
   return near.empty() ? std::string() : fmt::format("; did you mean '{}'?", near);
 }
 
