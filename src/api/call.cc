@@ -166,6 +166,10 @@ std::expected<model::TraceId, Failure> trace_id_of(std::string_view text) {
   return parse_id<model::TraceId>(text, "A trace id is 32 hexadecimal digits");
 }
 
+std::expected<model::ExecutionId, Failure> execution_id_of(std::string_view text) {
+  return parse_id<model::ExecutionId>(text, "An execution id is a UUID");
+}
+
 std::expected<Slice, Failure> slice_of(const Call& call, const std::vector<std::string>& keys) {
   TRY_ASSIGN(const size_t limit, limit_of(call));
   Slice slice;

@@ -9,9 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "api/event_hub.h"
 #include "api/json_writer.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "executions/execution_service.h"
 #include "model/ids.h"
 #include "store/graph_layers.h"
 #include "store/telemetry_store.h"
@@ -25,6 +27,7 @@ struct Reply {
   std::string body = {};
   std::string content_type = "application/json";
   http::Headers headers = {};
+  std::shared_ptr<http::Stream> stream = nullptr;  // the body, instead of `body`
 };
 
 // Becomes {"error", "code", "details"}.
@@ -46,6 +49,8 @@ struct Context {
   store::WorkspaceRegistry& registry;
   store::TelemetryStore& store;
   store::GraphLayers& graph_layers;
+  executions::ExecutionService& executions;
+  EventHub& events;
   std::function<std::string()> metrics;
   std::string openapi;
   std::mutex settings_mutex;  // a PUT reads, changes and writes
@@ -87,6 +92,7 @@ std::expected<Id, Failure> parse_id(std::string_view text, std::string_view what
 }
 std::expected<model::FlowId, Failure> flow_id_of(std::string_view text);
 std::expected<model::TraceId, Failure> trace_id_of(std::string_view text);
+std::expected<model::ExecutionId, Failure> execution_id_of(std::string_view text);
 
 // ---- Lists --------------------------------------------------------------------
 

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "api/rest_api.h"
+#include "api/testing/fake_executions.h"
 #include "api/testing/fake_store.h"
 #include "transport/http/client.h"
 
@@ -18,7 +19,8 @@ class OverHttp : public ::testing::Test {
  protected:
   OverHttp()
       : registry(store::WorkspaceRegistry::open(documents, base::system_clock()).value()),
-        api(*registry, store, layers, [] { return std::string("up 1\n"); }),
+        runs(documents, store, *registry),
+        api(*registry, store, layers, *runs.service, runs.events, [] { return std::string("up 1\n"); }),
         server({}, [this](http::Request request, http::Responder respond) {
           api.handle(std::move(request), std::move(respond));
         }) {
@@ -32,6 +34,7 @@ class OverHttp : public ::testing::Test {
   MapDocumentStore documents;
   store::GraphLayers layers{documents};
   std::unique_ptr<store::WorkspaceRegistry> registry;
+  FakeExecutions runs;
   RestApi api;
   http::Server server;
   std::string url;

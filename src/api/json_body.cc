@@ -33,8 +33,8 @@ std::expected<std::string_view, Failure> json_text_of(const Call& call, size_t m
   return body;
 }
 
-std::expected<nlohmann::json, Failure> json_object_of(const Call& call) {
-  TRY_ASSIGN(const std::string_view body, json_text_of(call, kMaxObjectBytes));
+std::expected<nlohmann::json, Failure> json_object_of(const Call& call, size_t max_bytes) {
+  TRY_ASSIGN(const std::string_view body, json_text_of(call, max_bytes));
   // Deep nesting is refused before parsing: nothing here is deeper than two.
   size_t depth = 0, deepest = 0;
   for (const char c : body) {

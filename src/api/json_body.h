@@ -14,7 +14,7 @@ inline constexpr size_t kMaxDocumentBytes = 64 << 20;  // as much as the transpo
 // The body, not yet read. 413 larger than `max_bytes`, 415 not sent as JSON.
 std::expected<std::string_view, Failure> json_text_of(const Call&, size_t max_bytes);
 
-// The body as a JSON object of at most kMaxObjectBytes; 400 what is none.
-std::expected<nlohmann::json, Failure> json_object_of(const Call&);
+// The body as a JSON object; 400 what is none.
+std::expected<nlohmann::json, Failure> json_object_of(const Call&, size_t max_bytes = kMaxObjectBytes);
 
 }  // namespace testmesh::api

@@ -17,6 +17,8 @@ const char* reason(int status) {
       return "OK";
     case 201:
       return "Created";
+    case 202:
+      return "Taken; not done yet";
     case 204:
       return "Removed; no body";
     case 400:
@@ -80,6 +82,9 @@ json responses_of(const Route& route) {
   for (const std::string_view type : route.text_types)
     success["content"][std::string(type)]["schema"] = {{"type", "string"}};
   responses[std::to_string(route.success)] = std::move(success);
+  if (!route.not_yet.empty())
+    responses["202"] = {{"description", reason(202)},
+                        {"content", {{"application/json", {{"schema", schema_reference(route.not_yet)}}}}}};
   std::set<int> errors(route.errors.begin(), route.errors.end());
   const bool has_path_values = route.path.find('{') != std::string_view::npos;
   if (has_path_values || !route.query.empty() || !route.body.empty()) errors.insert(400);
@@ -123,6 +128,7 @@ std::string openapi_document(std::string_view version) {
     document["paths"][std::string(route.path)][lower_case(route.method)] = std::move(operation);
   }
   document["components"]["schemas"] = json::parse(kOpenApiSchemas);
+  document["components"]["schemas"].update(json::parse(kOpenApiExecutionSchemas));
   return document.dump(2);
 }
 

@@ -90,11 +90,14 @@ struct RestApi::Impl {
   };
 
   Impl(store::WorkspaceRegistry& registry, store::TelemetryStore& store, store::GraphLayers& graph_layers,
-       std::function<std::string()> metrics, RestApiOptions settings)
+       executions::ExecutionService& executions, EventHub& events, std::function<std::string()> metrics,
+       RestApiOptions settings)
       : options(std::move(settings)),
         context{.registry = registry,
                 .store = store,
                 .graph_layers = graph_layers,
+                .executions = executions,
+                .events = events,
                 .metrics = std::move(metrics),
                 .openapi = openapi_document(options.version),
                 .settings_mutex = {}} {
@@ -132,7 +135,8 @@ struct RestApi::Impl {
     http::Response response{.status = reply.status,
                             .content_type = std::move(reply.content_type),
                             .body = std::move(reply.body),
-                            .headers = std::move(reply.headers)};
+                            .headers = std::move(reply.headers),
+                            .stream = std::move(reply.stream)};
     response.headers.emplace_back("Cache-Control", "no-store");
     if (response.body.size() >= options.compress_from) {
       response.headers.emplace_back("Vary", "Accept-Encoding");
@@ -158,10 +162,10 @@ struct RestApi::Impl {
 };
 
 RestApi::RestApi(store::WorkspaceRegistry& registry, store::TelemetryStore& store,
-                 store::GraphLayers& graph_layers, std::function<std::string()> prometheus_text,
-                 RestApiOptions options)
-    : impl_(std::make_unique<Impl>(registry, store, graph_layers, std::move(prometheus_text),
-                                   std::move(options))) {}
+                 store::GraphLayers& graph_layers, executions::ExecutionService& executions, EventHub& events,
+                 std::function<std::string()> prometheus_text, RestApiOptions options)
+    : impl_(std::make_unique<Impl>(registry, store, graph_layers, executions, events,
+                                   std::move(prometheus_text), std::move(options))) {}
 
 RestApi::~RestApi() { stop(); }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "api/event_hub.h"
+#include "executions/execution_service.h"
 #include "store/graph_layers.h"
 #include "store/telemetry_store.h"
 #include "store/workspace_registry.h"
@@ -29,7 +31,8 @@ struct RestApiOptions {
 class RestApi {
  public:
   RestApi(store::WorkspaceRegistry&, store::TelemetryStore&, store::GraphLayers&,
-          std::function<std::string()> prometheus_text, RestApiOptions = {});
+          executions::ExecutionService&, EventHub&, std::function<std::string()> prometheus_text,
+          RestApiOptions = {});
   ~RestApi();  // stop()
 
   // Everything under /api, and /healthz, /readyz, /metrics: also what leads

@@ -111,8 +111,7 @@ TEST_F(ApiFixture, CompressesLargeAnswersForThoseWhoCanRead) {
 }
 
 TEST_F(ApiFixture, RefusesWhenTooManyWaitAndStillAnswersHealth) {
-  api = std::make_unique<RestApi>(*registry, store, layers, nullptr,
-                                  RestApiOptions{.workers = 1, .max_queued = 2});
+  api = make_api({.workers = 1, .max_queued = 2});
   std::vector<std::future<http::Response>> answers;
   {
     const std::scoped_lock busy(store.gate);

@@ -32,6 +32,7 @@ struct Route {
   std::string_view content_type = "application/json";  // of the response
   bool at_once = false;                                // answered without waiting for a worker: never blocks
   std::vector<std::string_view> text_types = {};       // the response is also to be had as these
+  std::string_view not_yet = {};                       // name of a schema; also 202 with it
 };
 
 // Of the graph as text.
@@ -72,6 +73,15 @@ Answer show_graph(Context&, const Call&);
 Answer show_graph_node(Context&, const Call&);
 Answer put_graph_layer(Context&, const Call&);
 Answer import_into_graph(Context&, const Call&);
+Answer start_execution(Context&, const Call&);
+Answer list_executions(Context&, const Call&);
+Answer show_execution(Context&, const Call&);
+Answer list_steps(Context&, const Call&);
+Answer cancel_execution(Context&, const Call&);
+Answer show_trace_validation(Context&, const Call&);
+Answer validate_trace(Context&, const Call&);
+Answer stream_events(Context&, const Call&);
+Answer show_flow_schema(Context&, const Call&);
 Answer search_traces(Context&, const Call&);
 Answer show_trace(Context&, const Call&);
 Answer diff_trace(Context&, const Call&);

@@ -84,13 +84,14 @@ Answer remove_workspace(Context& context, const Call& call) {
   const model::WorkspaceId id = call.workspace->id;
   const auto drop = [&]() -> base::Result<void> {
     TRY(context.store.drop_workspace(id));
+    TRY(context.executions.drop_workspace(id));
     return context.graph_layers.drop_workspace(id);
   };
   if (id != model::kDefaultWorkspace) TRY(drop());
   TRY(context.registry.remove(id));
   // Once more: for what came in while the workspace was still known.
   TRY(drop());
-  return Reply{.status = 204, .body = {}, .content_type = {}, .headers = {}};
+  return Reply{.status = 204, .content_type = {}};
 }
 
 Answer list_keys(Context& context, const Call& call) {

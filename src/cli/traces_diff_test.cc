@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "api/rest_api.h"
+#include "api/testing/fake_executions.h"
 #include "api/testing/fake_store.h"
 #include "cli/run_cli.h"
 #include "cli/text.h"
@@ -30,7 +31,8 @@ class TracesDiff : public ::testing::Test {
  protected:
   TracesDiff()
       : registry(store::WorkspaceRegistry::open(documents, base::system_clock()).value()),
-        api(*registry, store, layers, nullptr),
+        runs(documents, store, *registry),
+        api(*registry, store, layers, *runs.service, runs.events, nullptr),
         server({}, [this](http::Request request, http::Responder respond) {
           api.handle(std::move(request), std::move(respond));
         }) {
@@ -110,6 +112,7 @@ class TracesDiff : public ::testing::Test {
   api::MapDocumentStore documents;
   std::unique_ptr<store::WorkspaceRegistry> registry;
   store::GraphLayers layers{documents};
+  api::FakeExecutions runs;
   api::RestApi api;
   http::Server server;
   std::string url;

@@ -21,6 +21,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "discovery/duration_sketch.h"
 #include "discovery/flow_catalog.h"
 #include "discovery/trace_analyzer.h"
 #include "model/ids.h"
@@ -110,8 +111,11 @@ struct FlowQuery {
   std::optional<bool> covered;         // test_count > 0
   std::optional<std::string> service;  // any node of `nodes`
   std::optional<std::string> entry_service;
+  std::optional<std::string> entry_operation;
   std::optional<std::string> environment;  // "" : those without one
-  std::optional<std::string> name_part;    // `q`: part of the name in any case (ASCII)
+  // The flow's, or that of one that became it.
+  std::optional<model::Fingerprint> fingerprint;
+  std::optional<std::string> name_part;  // `q`: part of the name in any case (ASCII)
   uint64_t min_occurrences = 0;
   double min_risk = 0;
   size_t limit = 50;
@@ -166,6 +170,8 @@ struct FlowDetail {
   FlowSummary summary;
   std::vector<NodeSummary> nodes;    // parallel to summary.nodes
   std::vector<SampleTrace> samples;  // at most 5
+  // Parallel to summary.nodes: of each visit, in ns. For adding up over flows.
+  std::shared_ptr<const std::vector<DurationSketch>> durations = {};
 };
 
 struct HistogramBucket {

@@ -302,6 +302,40 @@ struct Renamed : testing::Test {
   }
 };
 
+TEST_F(Renamed, FlowsThatBecomeOneAreFoundByEveryFingerprint) {
+  w.add(a, kTrace);
+  w.add(b, kTrace);
+  const FlowIdentity* survivor = rename();
+  for (const FlowIdentity* asked : {a, b, survivor}) {
+    FlowQuery query;
+    query.fingerprint = asked->fingerprint;
+    const FlowPage page = w.list(query);
+    ASSERT_EQ(page.flows.size(), 1u);
+    EXPECT_EQ(page.flows[0].flow, survivor);
+  }
+}
+
+TEST(FlowDetails, TheDurationsOfNodesAddUpOverFlows) {
+  Workspace w;
+  const FlowIdentity* one = w.flow({endpoint("GET /", "shop"), database("orders", "shop")});
+  const FlowIdentity* other = w.flow({endpoint("GET /", "shop")});
+  for (int i = 0; i < 3; ++i) w.add(one, kTrace.took(10 * kMillisecond).calling(2));
+  w.add(other, kTrace.took(40 * kMillisecond));
+  w.add(other, kTrace.took(90 * kMillisecond).test());  // teaches nothing
+  const FlowBook* books[] = {&w.book};
+  const auto of = [&](const FlowIdentity* flow) {
+    return flow_detail(books, w.catalog, flow->id)->durations;
+  };
+  const auto left = of(one), right = of(other);
+  ASSERT_EQ(left->size(), 2u);
+  EXPECT_EQ(left->at(1).total(), 6u);
+  DurationSketch both = left->at(0).copy();
+  both.merge(right->at(0));
+  EXPECT_EQ(both.total(), 4u);
+  const BucketCounts* const counts[] = {&both.counts()};
+  EXPECT_NEAR(static_cast<double>(DurationSketch::percentile(counts, 95)), 40e6, 40e4);
+}
+
 TEST_F(Renamed, FlowsThatBecomeOneAnswerAsOneUnderEveryId) {
   w.add(a, kTrace.took(10 * kMillisecond));
   w.add(b, kTrace.took(30 * kMillisecond).failed().calling(3));
@@ -401,6 +435,10 @@ TEST(FlowList, FiltersAreAllApplied) {
   EXPECT_THAT(found([](FlowQuery& q) { q.service = "stock"; }), ElementsAre("prod"));
   EXPECT_THAT(found([](FlowQuery& q) { q.entry_service = "stock"; }), ElementsAre());
   EXPECT_THAT(found([](FlowQuery& q) { q.entry_service = "Admin"; }), ElementsAre(""));
+  EXPECT_THAT(found([](FlowQuery& q) { q.entry_operation = "GET /"; }), ElementsAre("prod"));
+  EXPECT_THAT(found([](FlowQuery& q) { q.entry_operation = "GET"; }), ElementsAre());
+  EXPECT_THAT(found([&](FlowQuery& q) { q.fingerprint = bare->fingerprint; }), ElementsAre(""));
+  EXPECT_THAT(found([](FlowQuery& q) { q.fingerprint = model::Fingerprint{}; }), ElementsAre());
   EXPECT_THAT(found([](FlowQuery& q) { q.name_part = "post /rep"; }), ElementsAre(""));
   EXPECT_THAT(found([](FlowQuery& q) { q.name_part = "P -> g"; }), ElementsAre("prod"));
   EXPECT_THAT(found([](FlowQuery& q) { q.name_part = "reports "; }), ElementsAre());

@@ -247,11 +247,19 @@ bool contains_ignoring_case(const std::string& text, const std::string& part) {
          part.empty();
 }
 
-bool passes_identity(const FlowQuery& query, const Merged& merged) {
+bool has_fingerprint(const FlowCatalog& catalog, const FlowIdentity& flow, const model::Fingerprint& asked) {
+  return flow.fingerprint == asked ||
+         std::ranges::any_of(catalog.aliases(&flow),
+                             [&](const FlowIdentity* alias) { return alias->fingerprint == asked; });
+}
+
+bool passes_identity(const FlowQuery& query, const FlowCatalog& catalog, const Merged& merged) {
   const FlowIdentity& flow = *merged.flow;
   if (query.drifted == true) return false;
   if (query.entry_service && flow.family.entry_service != *query.entry_service) return false;
+  if (query.entry_operation && flow.family.entry_operation != *query.entry_operation) return false;
   if (query.environment && flow.family.environment != *query.environment) return false;
+  if (query.fingerprint && !has_fingerprint(catalog, flow, *query.fingerprint)) return false;
   if (query.service && !passes_node(merged, *query.service)) return false;
   return !query.name_part || contains_ignoring_case(name_of(flow), *query.name_part);
 }
@@ -352,7 +360,7 @@ base::Result<FlowPage> list_flows(Books books, const FlowCatalog& catalog, const
     }
     const FlowSummary summary = sum_up(merged);
     page.all_traces += summary.occurrence_count;
-    if (!passes_identity(query, merged)) continue;
+    if (!passes_identity(query, catalog, merged)) continue;
     if (summary.occurrence_count < query.min_occurrences || summary.risk_score < query.min_risk) continue;
     const bool covered = is_covered(summary);
     if (query.covered && *query.covered != covered) continue;
@@ -382,6 +390,9 @@ std::optional<FlowDetail> flow_detail(Books books, const FlowCatalog& catalog, c
   FlowStats sum(merged->flow->nodes.size());
   for (const Part& part : merged->parts) sum.merge(part.entry->stats, part.resolved.node_map);
   detail.nodes = node_summaries(sum);
+  auto durations = std::make_shared<std::vector<DurationSketch>>();
+  for (NodeStats& stats : sum.nodes) durations->push_back(std::move(stats.duration));
+  detail.durations = std::move(durations);
   detail.samples = sample_traces(sum);
   return detail;
 }

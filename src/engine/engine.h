@@ -59,6 +59,8 @@ class Engine final : public store::SpanSink, public store::TelemetryStore {
 
   base::Result<std::optional<store::TraceDetail>> trace(const model::WorkspaceId&,
                                                         const model::TraceId&) override;
+  base::Result<std::optional<store::TraceSummary>> trace_summary(const model::WorkspaceId&,
+                                                                 const model::TraceId&) override;
   base::Result<store::TracePage> search_traces(const model::WorkspaceId&, const store::TraceQuery&) override;
   base::Result<store::SpanPage> search_spans(const model::WorkspaceId&, const store::SpanQuery&) override;
   base::Result<discovery::FlowPage> flows(const model::WorkspaceId&, const discovery::FlowQuery&) override;

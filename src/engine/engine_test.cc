@@ -74,6 +74,26 @@ TEST_F(EngineTest, ATestTraceShowsThePathBelowEachOfItsEntries) {
                                   Pair(5, "GET /orders"), Pair(6, "orders")));
 }
 
+TEST_F(EngineTest, ATracesSummaryIsToldWithoutItsSpans) {
+  open();
+  const auto summary = [&] { return *engine_->trace_summary(model::kDefaultWorkspace, trace_id(1)); };
+  EXPECT_FALSE(summary());
+  send(order(1));
+  const auto check = [&](bool complete) {
+    const auto whole = *engine_->trace(model::kDefaultWorkspace, trace_id(1));
+    const auto alone = summary();
+    ASSERT_TRUE(alone && whole);
+    EXPECT_EQ(alone->trace_id, trace_id(1));
+    EXPECT_EQ(alone->span_count, whole->spans.size());
+    EXPECT_EQ(alone->complete, complete);
+    EXPECT_EQ(alone->flow_id, whole->summary.flow_id);
+    EXPECT_EQ(alone->flow_id.has_value(), complete);
+  };
+  check(false);
+  close_all();
+  check(true);
+}
+
 TEST_F(EngineTest, ATraceCountsOnceNothingHasArrivedForTheIdleTimeout) {
   open();
   send(order(1));

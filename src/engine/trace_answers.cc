@@ -152,4 +152,18 @@ base::Result<std::optional<store::TraceDetail>> Engine::trace(const model::Works
   return detail;
 }
 
+// Only rows are read: no span is decoded.
+base::Result<std::optional<store::TraceSummary>> Engine::trace_summary(const model::WorkspaceId& workspace_id,
+                                                                       const model::TraceId& id) {
+  Shard& shard = *shards_[shard_index(id)];
+  const auto lock = shard.lock_for_read();
+  ShardWorkspace* here = shard.workspace(workspace_id);
+  if (!here) return std::nullopt;
+  TRY_ASSIGN(std::vector<TracePart> parts, shard.parts(*here, id));
+  if (parts.empty()) return std::nullopt;
+  store::TraceSummary summary = gather_rows(shard, *here, std::move(parts)).summary;
+  summary.trace_id = id;
+  return summary;
+}
+
 }  // namespace testmesh::engine

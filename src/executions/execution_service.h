@@ -1,12 +1,17 @@
 // Executions (api.md 2): runs of flows and validations of traces, from request
 // to stored verdict. Thread-safe.
 //
-// Queued, then run by a bounded number of threads; kept in the document store
-// as they go, so that a restart finds every one of them: what was pending or
-// running then ends as `error`, code "interrupted".
+// Queued, then run by a bounded number of threads; then the run's trace is waited
+// for and judged, without a thread of its own. An execution is `running` until its
+// validation is done, so that there is one thing to wait for; `finished_at` and
+// `duration_ms` are then.
+//
+// Kept in the document store (docs/formats/executions.md): when they are taken and
+// when they end. After a crash everything that was taken is there; what was
+// pending or running then is `error`, code "interrupted", without its steps. After
+// stop() the steps that had ended are there too.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -27,6 +32,7 @@
 #include "store/span_sink.h"
 #include "store/telemetry_store.h"
 #include "store/workspace_registry.h"
+#include "validation/trace_validation.h"
 
 namespace testmesh::executions {
 
@@ -48,11 +54,11 @@ struct Execution {
 };
 
 struct NewExecution {
-  std::string flow;  // YAML; empty: none (a bare trace id)
-  std::vector<std::pair<std::string, expr::Value>> variables;
-  std::map<std::string, std::string, std::less<>> files;  // what run_flow names -> its YAML
-  std::optional<model::TraceId> trace_id;                 // someone else's run
-  std::optional<model::SpanId> parent_span_id;
+  std::string flow = {};  // YAML; empty: none (a bare trace id)
+  std::vector<std::pair<std::string, expr::Value>> variables = {};
+  std::map<std::string, std::string, std::less<>> files = {};  // what run_flow names -> its YAML
+  std::optional<model::TraceId> trace_id = {};                 // someone else's run
+  std::optional<model::SpanId> parent_span_id = {};
 };
 
 // A flow that does not validate.
@@ -67,6 +73,24 @@ struct ExecutionServiceOptions {
   size_t max_kept = 10'000;    // finished ones of a workspace; the oldest give way
   actions::HostPolicy hosts = {};
   const base::Clock* clock = &base::system_clock();
+  size_t max_bytes = 256u << 20;  // of the flows of those not ended yet; past it kOverloaded
+  // Where to say what somebody should know; null: nowhere. Any thread.
+  std::function<void(const std::string&)> warn = nullptr;
+  // What runs and what judges; tests have their own.
+  std::function<runner::RunResult(const runner::RunRequest&, const runner::RunServices&)> run =
+      runner::run_flow;
+  std::function<base::Result<validation::TraceValidation>(
+      const validation::Subject&, store::TelemetryStore&, std::shared_ptr<const store::TraceDetail>,
+      base::UnixNanos now, base::UnixNanos last_arrival, bool time_is_up, validation::ValidationMemory&)>
+      validate_once = validation::validate_once;
+};
+
+// For metrics: the first three now, the others since the start.
+struct ExecutionCounts {
+  uint64_t queued = 0, running = 0, validating = 0;
+  uint64_t passed = 0, failed = 0, error = 0, cancelled = 0;  // ended so
+  uint64_t refused = 0;                                       // for want of room
+  uint64_t lost_spans = 0;                                    // of runs: the store did not take them in time
 };
 
 struct ExecutionPage {
@@ -95,7 +119,8 @@ class ExecutionService {
                                    const std::string& flow_name = {});
   // As far as they have run. kNotFound.
   base::Result<std::vector<runner::StepResult>> steps(const model::WorkspaceId&, const model::ExecutionId&);
-  // kNotFound; an execution that ended stays as it is.
+  // kNotFound; an execution that ended stays as it is. One that runs ends soon,
+  // perhaps not yet when this returns.
   base::Result<Execution> cancel(const model::WorkspaceId&, const model::ExecutionId&);
 
   enum class ValidationState : uint8_t { kNone, kPending, kDone };
@@ -104,10 +129,12 @@ class ExecutionService {
     std::string json;  // kDone
   };
   base::Result<StoredValidation> validation(const model::WorkspaceId&, const model::ExecutionId&);
-  // Runs it now, once more if it was done; kPending afterwards.
+  // Runs it now, once more if it was done; kPending afterwards. A new verdict
+  // changes the status of an execution, unless it was cancelled or could not run.
   base::Result<StoredValidation> validate_again(const model::WorkspaceId&, const model::ExecutionId&);
 
   base::Result<void> drop_workspace(const model::WorkspaceId&);
+  ExecutionCounts counts() const;
 
  private:
   struct Impl;

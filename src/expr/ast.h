@@ -27,7 +27,7 @@ enum class NodeKind : uint8_t {
   kPredicate,    // [body]
   kPointer,      // `#`, `#index`, `#acc`: name "" "index" "acc"
   kLet,          // name, slot; [value, body]
-  kConditional,  // [condition, then, else]
+  kConditional,  // [condition, then, else]; [condition, else]: `condition ?: else`
   kSequence,     // [expressions…], the last one counts
   kList,         // [elements…]
   kMap,          // [key, value, key, value…]
@@ -37,14 +37,34 @@ enum class NodeKind : uint8_t {
 
 enum class Op : uint8_t {
   kNone,
-  kNot, kNegate, kPlus,
-  kOr, kAnd, kEqual, kNotEqual, kLess, kGreater, kLessEqual, kGreaterEqual,
-  kIn, kMatches, kContains, kStartsWith, kEndsWith,
-  kRange, kAdd, kSubtract, kMultiply, kDivide, kModulo, kPower, kCoalesce,
+  kNot,
+  kNegate,
+  kPlus,
+  kOr,
+  kAnd,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kGreater,
+  kLessEqual,
+  kGreaterEqual,
+  kIn,
+  kMatches,
+  kContains,
+  kStartsWith,
+  kEndsWith,
+  kRange,
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kModulo,
+  kPower,
+  kCoalesce,
 };
 std::string_view spelling(Op);
 
-struct CompiledRegex;  // expr/regex.h
+class CompiledRegex;  // expr/regex.h
 
 struct Node {
   NodeKind kind = NodeKind::kConstant;
@@ -55,7 +75,7 @@ struct Node {
   // Levels below, not counting the left sides of kBinary: what recursion costs.
   uint32_t depth = 0;
   std::string name;
-  Value value;
+  Value value;  // also of a kList of constants: the list
   const Builtin* builtin = nullptr;
   const CompiledRegex* regex = nullptr;  // kMatches with a constant pattern
   std::vector<Op> ops;

@@ -113,6 +113,13 @@ class TelemetryStore {
 
   virtual base::Result<std::optional<TraceDetail>> trace(const model::WorkspaceId&,
                                                          const model::TraceId&) = 0;
+  // What trace() says of it, without its spans: for those who wait for more.
+  virtual base::Result<std::optional<TraceSummary>> trace_summary(const model::WorkspaceId& workspace,
+                                                                  const model::TraceId& id) {
+    TRY_ASSIGN(std::optional<TraceDetail> detail, trace(workspace, id));
+    if (!detail) return std::nullopt;
+    return std::move(detail->summary);
+  }
   virtual base::Result<TracePage> search_traces(const model::WorkspaceId&, const TraceQuery&) = 0;
   virtual base::Result<SpanPage> search_spans(const model::WorkspaceId&, const SpanQuery&) = 0;
 

@@ -10,6 +10,7 @@
 #include "api/openapi_schemas.h"
 #include "api/rest_api.h"
 #include "api/routes.h"
+#include "api/testing/fake_executions.h"
 #include "api/testing/fake_store.h"
 #include "api/testing/schema_check.h"
 
@@ -34,7 +35,14 @@ class ApiFixture : public ::testing::Test {
 
   ApiFixture() {
     registry = std::move(store::WorkspaceRegistry::open(documents, base::system_clock()).value());
-    api = std::make_unique<RestApi>(*registry, store, layers, [] { return std::string("up 1\n"); });
+    runs = std::make_unique<FakeExecutions>(documents, store, *registry);
+    api = make_api();
+  }
+
+  std::unique_ptr<RestApi> make_api(RestApiOptions options = {}) {
+    return std::make_unique<RestApi>(
+        *registry, store, layers, *runs->service, runs->events, [] { return std::string("up 1\n"); },
+        std::move(options));
   }
 
   static http::Request request(std::string method, const std::string& target, std::string body = {},
@@ -116,6 +124,7 @@ class ApiFixture : public ::testing::Test {
   MapDocumentStore documents;
   store::GraphLayers layers{documents};
   std::unique_ptr<store::WorkspaceRegistry> registry;
+  std::unique_ptr<FakeExecutions> runs;
   std::unique_ptr<RestApi> api;
 };
 

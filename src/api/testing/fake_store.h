@@ -6,7 +6,7 @@
 #include <map>
 #include <mutex>
 
-#include "store/document_store.h"
+#include "store/map_store.h"
 #include "store/telemetry_store.h"
 
 namespace testmesh::api {
@@ -102,35 +102,6 @@ class FakeTelemetryStore final : public store::TelemetryStore {
   mutable std::mutex gate;
 };
 
-class MapDocumentStore final : public store::DocumentStore {
- public:
-  base::Result<std::optional<std::string>> get(std::string_view key) const override {
-    const auto found = documents_.find(std::string(key));
-    if (found == documents_.end()) return std::nullopt;
-    return found->second;
-  }
-  base::Result<void> scan(
-      std::string_view prefix,
-      const std::function<bool(std::string_view, std::string_view)>& visit) const override {
-    for (auto at = documents_.lower_bound(std::string(prefix)); at != documents_.end(); ++at)
-      if (!at->first.starts_with(prefix) || !visit(at->first, at->second)) break;
-    return {};
-  }
-  base::Result<void> write(const std::vector<store::DocumentWrite>& batch) override {
-    for (const auto& change : batch)
-      if (change.value)
-        documents_[change.key] = *change.value;
-      else
-        documents_.erase(change.key);
-    return {};
-  }
-  base::Result<void> remove_prefix(std::string_view prefix) override {
-    std::erase_if(documents_, [&](const auto& entry) { return entry.first.starts_with(prefix); });
-    return {};
-  }
-
- private:
-  std::map<std::string, std::string> documents_;
-};
+using MapDocumentStore = store::MapStore;
 
 }  // namespace testmesh::api

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "api/rest_api.h"
+#include "api/testing/fake_executions.h"
 #include "api/testing/fake_store.h"
 #include "cli/run_cli.h"
 #include "otlp/convert.h"
@@ -30,7 +31,8 @@ class Cli : public ::testing::Test {
  protected:
   Cli()
       : registry(store::WorkspaceRegistry::open(documents, base::system_clock()).value()),
-        api(*registry, store, layers, nullptr),
+        runs(documents, store, *registry),
+        api(*registry, store, layers, *runs.service, runs.events, nullptr),
         server({}, [this](http::Request request, http::Responder respond) {
           answer(std::move(request), std::move(respond));
         }) {
@@ -126,6 +128,7 @@ class Cli : public ::testing::Test {
   api::MapDocumentStore documents;
   store::GraphLayers layers{documents};
   std::unique_ptr<store::WorkspaceRegistry> registry;
+  api::FakeExecutions runs;
   api::RestApi api;
   http::Server server;
   std::string url;

@@ -73,6 +73,7 @@ void Connection::close() {
   const auto self = shared_from_this();
   phase_ = Phase::kClosed;
   end_handling();
+  drop_stream();
   loop_.done_reading_body(*this);
   set_charge(0);
   request_ = Request{};
@@ -88,8 +89,11 @@ void Connection::check_deadline() {
   if (phase_ == Phase::kBody || (phase_ == Phase::kHead && parser_.started())) {
     loop_.shared().timeouts.fetch_add(1, std::memory_order_relaxed);
     refuse(408, "The request did not arrive in time.");
+  } else if (phase_ == Phase::kStreaming && !out_blocked_) {
+    set_piece(stream_->options().heartbeat);
+    write_some();
   } else {
-    if (phase_ == Phase::kWriting) loop_.shared().timeouts.fetch_add(1, std::memory_order_relaxed);
+    if (out_blocked_) loop_.shared().timeouts.fetch_add(1, std::memory_order_relaxed);
     close();
   }
 }
@@ -97,6 +101,10 @@ void Connection::check_deadline() {
 void Connection::hurry() {
   if (phase_ == Phase::kHead && !parser_.started()) close();
   if (phase_ == Phase::kDraining) set_deadline(kDrainTimeAtStop);
+  if (phase_ == Phase::kStreaming) {
+    stream_->end();
+    write_stream();
+  }
 }
 
 void Connection::wait_readable() {
@@ -116,6 +124,10 @@ void Connection::on_readable() {
     case Phase::kWriting:
     case Phase::kClosed:
       return;  // read again when the answer is out
+    case Phase::kStreaming:
+      // Reading tells that the client has gone; what it sends is for nobody.
+      read_some(loop_.read_buffer(), loop_.read_buffer_size());
+      return wait_readable();
     case Phase::kDraining: {
       const size_t size = read_some(loop_.read_buffer(), loop_.read_buffer_size());
       if (phase_ == Phase::kClosed) return;
@@ -360,6 +372,12 @@ void Connection::refuse(int status, std::string_view sentence) {
 void Connection::respond(Response response) {
   if (phase_ != Phase::kHandling) return;
   if (response.close || loop_.shared().stopping.load(std::memory_order_relaxed)) keep_alive_ = false;
+  if (response.stream) {
+    if (!is_head_ && status_has_body(response.status)) return start_stream(response);
+    stream_ = response.stream;
+    drop_stream();
+    keep_alive_ = false;
+  }
   if (!keep_alive_) pending_ = std::string();
   out_head_ = encode_response_head(response, keep_alive_, http_1_0_, loop_.date());
   out_body_ = is_head_ || !status_has_body(response.status) ? std::string() : std::move(response.body);
@@ -375,14 +393,20 @@ void Connection::write_some() {
     std::array<asio::const_buffer, 2> buffers{asio::buffer(out_head_), asio::buffer(out_body_)};
     buffers[1] += out_sent_ > out_head_.size() ? out_sent_ - out_head_.size() : 0;
     buffers[0] += std::min(out_sent_, out_head_.size());
-    if (buffers[0].size() + buffers[1].size() == 0) return response_written();
+    if (buffers[0].size() + buffers[1].size() == 0) {
+      if (phase_ == Phase::kWriting) return response_written();
+      if (!next_piece()) return;
+      continue;
+    }
     boost::system::error_code error;
     out_sent_ += socket_.write_some(buffers, error);
     if (error == asio::error::would_block || error == asio::error::try_again) {
       set_deadline(loop_.shared().options.body_timeout);
+      out_blocked_ = true;
       socket_.async_wait(tcp::socket::wait_write,
                          [self = shared_from_this()](boost::system::error_code failed) {
-                           if (failed || self->phase_ != Phase::kWriting) return;
+                           self->out_blocked_ = false;
+                           if (failed || self->phase_ == Phase::kClosed) return;
                            self->loop_.refresh_now();
                            self->write_some();
                          });
@@ -390,6 +414,77 @@ void Connection::write_some() {
     }
     if (error) return close();
   }
+}
+
+// ---- Answers that go on
+
+void Connection::start_stream(const Response& response) {
+  keep_alive_ = false;
+  pending_ = std::string();
+  out_head_ = encode_response_head(response, false, http_1_0_, loop_.date());
+  out_body_ = std::string();
+  out_sent_ = 0;
+  stream_ends_ = false;
+  stream_ = response.stream;
+  phase_ = Phase::kStreaming;
+  end_handling();
+  set_charge(0);
+  loop_.shared().streams.fetch_add(1, std::memory_order_relaxed);
+  if (loop_.shared().stopping.load(std::memory_order_relaxed)) stream_->end();
+  // Whoever writes may outlive the server: it holds neither.
+  stream_->attach([loop = loop_.weak_from_this(), weak = std::weak_ptr(shared_from_this())] {
+    const auto held = loop.lock();
+    auto self = weak.lock();
+    if (!held || !self) return;
+    asio::post(held->io(), [self = std::move(self)] {
+      self->loop_.refresh_now();
+      self->write_stream();
+    });
+  });
+  write_some();
+  wait_readable();
+}
+
+void Connection::write_stream() {
+  if (phase_ == Phase::kStreaming && !out_blocked_) write_some();
+}
+
+void Connection::set_piece(std::string_view piece) {
+  out_head_ = std::string();
+  out_sent_ = 0;
+  if (http_1_0_ || piece.empty()) {
+    out_body_ = piece;
+    return;
+  }
+  char size[24];
+  out_body_.assign(size, static_cast<size_t>(std::snprintf(size, sizeof size, "%zx\r\n", piece.size())));
+  out_body_.append(piece).append("\r\n");
+}
+
+// What was written so far is out. False: there is nothing to send now.
+bool Connection::next_piece() {
+  if (stream_ends_) {
+    drop_stream();
+    start_draining();
+    return false;
+  }
+  const std::string piece = stream_->take(stream_ends_);
+  set_piece(piece);
+  if (stream_ends_ && !http_1_0_) out_body_ += "0\r\n\r\n";
+  if (!piece.empty() || stream_ends_) return true;
+  if (stream_->options().heartbeat.empty()) {
+    deadline_ = Steady::time_point::max();
+  } else {
+    set_deadline(stream_->options().heartbeat_every);
+  }
+  return false;
+}
+
+void Connection::drop_stream() {
+  if (!stream_) return;
+  if (phase_ != Phase::kHandling) loop_.shared().streams.fetch_sub(1, std::memory_order_relaxed);
+  stream_->detach();
+  stream_ = nullptr;
 }
 
 void Connection::response_written() {

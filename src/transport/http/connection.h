@@ -36,6 +36,7 @@ struct Shared {
   std::atomic<size_t> buffered{0};  // bytes of bodies and pipelined requests
   std::atomic<size_t> handling{0};  // requests with a body that are being answered
   std::atomic<size_t> open{0};
+  std::atomic<size_t> streams{0};  // answers being streamed
   std::atomic<uint64_t> accepted{0}, refused{0}, requests{0}, bytes_in{0}, bad_requests{0}, timeouts{0},
       pauses{0};
 
@@ -119,7 +120,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static void answer(std::shared_ptr<Loop> loop, std::shared_ptr<Connection> self, Response response);
 
  private:
-  enum class Phase { kHead, kBody, kHandling, kWriting, kDraining, kClosed };
+  enum class Phase { kHead, kBody, kHandling, kWriting, kStreaming, kDraining, kClosed };
 
   void wait_readable();
   void on_readable();
@@ -131,6 +132,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void dispatch();
   void respond(Response response);
   void refuse(int status, std::string_view sentence);
+  void start_stream(const Response& response);
+  void write_stream();
+  bool next_piece();
+  void set_piece(std::string_view piece);
+  void drop_stream();
   void write_some();
   void response_written();
   void start_draining();
@@ -151,6 +157,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string out_head_;
   std::string out_body_;
   size_t out_sent_ = 0;
+  std::shared_ptr<Stream> stream_;  // of kStreaming
+  bool stream_ends_ = false;        // its last piece is on its way
+  bool out_blocked_ = false;        // waits for the socket to take more
   bool keep_alive_ = true;
   bool http_1_0_ = false;
   bool is_head_ = false;

@@ -121,7 +121,11 @@ std::string encode_response_head(const Response& response, bool keep_alive, bool
   };
   if (status_has_body(response.status)) {
     if (!response.content_type.empty()) add("Content-Type", response.content_type);
-    add("Content-Length", std::to_string(response.body.size()));
+    if (!response.stream) {
+      add("Content-Length", std::to_string(response.body.size()));
+    } else if (!http_1_0) {
+      add("Transfer-Encoding", "chunked");
+    }
   }
   for (const auto& [name, value] : response.headers) {
     if (is_token(name)) add(name, value);

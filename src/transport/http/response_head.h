@@ -14,7 +14,7 @@ std::string_view reason_phrase(int status);
 bool status_has_body(int status);
 
 // Status line and headers with the empty line at their end. Content-Length,
-// Connection, Date and Content-Type come from here; control characters in the
+// Transfer-Encoding, Connection, Date and Content-Type come from here; control characters in the
 // values of further headers become spaces, so that none can end its line.
 std::string encode_response_head(const Response& response, bool keep_alive, bool http_1_0,
                                  std::string_view date);

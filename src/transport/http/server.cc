@@ -336,7 +336,8 @@ ServerStats Server::stats() const {
           .bad_requests = shared.bad_requests,
           .timeouts = shared.timeouts,
           .pauses = shared.pauses,
-          .buffered_bytes = shared.buffered};
+          .buffered_bytes = shared.buffered,
+          .streams = shared.streams};
 }
 
 }  // namespace testmesh::http

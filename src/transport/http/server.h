@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "transport/http/stream.h"
 
 namespace testmesh::http {
 
@@ -43,6 +44,7 @@ struct Response {
   std::string body = {};
   Headers headers = {};  // further ones
   bool close = false;
+  std::shared_ptr<Stream> stream = nullptr;  // the body, instead of `body`
 };
 
 // Call exactly once, from any thread. Dropped uncalled: the client gets 500.
@@ -72,6 +74,7 @@ struct ServerStats {
   uint64_t timeouts = 0;        // connections cut for slowness, not for idling
   uint64_t pauses = 0;          // times reading stopped at max_buffered_bytes
   uint64_t buffered_bytes = 0;  // request bodies held now, until they are answered
+  uint64_t streams = 0;         // answers that are being streamed now
 };
 
 struct Endpoint {

@@ -62,6 +62,16 @@ class RawSocket {
       if (!read_more()) return std::exchange(input_, std::string());
     }
   }
+  // What has come when `mark` has; what has come when the peer closes or time is
+  // over.
+  std::string read_until(std::string_view mark) {
+    size_t at = 0;
+    while ((at = input_.find(mark)) == std::string::npos)
+      if (!read_more()) return std::exchange(input_, std::string());
+    std::string text = input_.substr(0, at + mark.size());
+    input_.erase(0, text.size());
+    return text;
+  }
   // All until the peer closes. `timed_out` tells when it did not.
   std::string read_to_end() {
     while (read_more()) {

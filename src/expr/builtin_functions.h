@@ -1,0 +1,78 @@
+// What the functions of the table in builtins.cc do. Arguments are as many as
+// the table allows; their types are for each to look at.
+#pragma once
+
+#include "expr/budget.h"
+#include "expr/builtins.h"
+
+namespace testmesh::expr::functions {
+
+#define TESTMESH_EXPR_FUNCTION(name) bool name(const Arguments&, Value& out)
+
+// builtins_text.cc
+TESTMESH_EXPR_FUNCTION(trim);
+TESTMESH_EXPR_FUNCTION(trim_prefix);
+TESTMESH_EXPR_FUNCTION(trim_suffix);
+TESTMESH_EXPR_FUNCTION(upper);
+TESTMESH_EXPR_FUNCTION(lower);
+TESTMESH_EXPR_FUNCTION(split);
+TESTMESH_EXPR_FUNCTION(split_after);
+TESTMESH_EXPR_FUNCTION(replace);
+TESTMESH_EXPR_FUNCTION(repeat);
+TESTMESH_EXPR_FUNCTION(join);
+TESTMESH_EXPR_FUNCTION(index_of);
+TESTMESH_EXPR_FUNCTION(last_index_of);
+TESTMESH_EXPR_FUNCTION(has_prefix);
+TESTMESH_EXPR_FUNCTION(has_suffix);
+TESTMESH_EXPR_FUNCTION(to_json_text);
+TESTMESH_EXPR_FUNCTION(from_json_text);
+TESTMESH_EXPR_FUNCTION(to_base64);
+TESTMESH_EXPR_FUNCTION(from_base64);
+TESTMESH_EXPR_FUNCTION(string);
+
+// builtins_number.cc
+TESTMESH_EXPR_FUNCTION(abs);
+TESTMESH_EXPR_FUNCTION(ceil);
+TESTMESH_EXPR_FUNCTION(floor);
+TESTMESH_EXPR_FUNCTION(round);
+TESTMESH_EXPR_FUNCTION(to_int);
+TESTMESH_EXPR_FUNCTION(to_float);
+TESTMESH_EXPR_FUNCTION(max);
+TESTMESH_EXPR_FUNCTION(min);
+TESTMESH_EXPR_FUNCTION(mean);
+TESTMESH_EXPR_FUNCTION(median);
+TESTMESH_EXPR_FUNCTION(bit_and);
+TESTMESH_EXPR_FUNCTION(bit_or);
+TESTMESH_EXPR_FUNCTION(bit_xor);
+TESTMESH_EXPR_FUNCTION(bit_nand);
+TESTMESH_EXPR_FUNCTION(bit_not);
+TESTMESH_EXPR_FUNCTION(bit_shl);
+TESTMESH_EXPR_FUNCTION(bit_shr);
+TESTMESH_EXPR_FUNCTION(bit_ushr);
+
+// builtins_list.cc
+TESTMESH_EXPR_FUNCTION(len);
+TESTMESH_EXPR_FUNCTION(type);
+TESTMESH_EXPR_FUNCTION(first);
+TESTMESH_EXPR_FUNCTION(last);
+TESTMESH_EXPR_FUNCTION(get);
+TESTMESH_EXPR_FUNCTION(take);
+TESTMESH_EXPR_FUNCTION(keys);
+TESTMESH_EXPR_FUNCTION(values);
+TESTMESH_EXPR_FUNCTION(to_pairs);
+TESTMESH_EXPR_FUNCTION(from_pairs);
+TESTMESH_EXPR_FUNCTION(reverse);
+TESTMESH_EXPR_FUNCTION(uniq);
+TESTMESH_EXPR_FUNCTION(concat);
+TESTMESH_EXPR_FUNCTION(flatten);
+TESTMESH_EXPR_FUNCTION(sort);
+
+// builtins_time.cc
+TESTMESH_EXPR_FUNCTION(now);
+TESTMESH_EXPR_FUNCTION(duration);
+TESTMESH_EXPR_FUNCTION(date);
+TESTMESH_EXPR_FUNCTION(timezone);
+
+#undef TESTMESH_EXPR_FUNCTION
+
+}  // namespace testmesh::expr::functions
