@@ -5,7 +5,7 @@ stopped by its process id. Used as
         … database.url … broker.brokers …
 
 `ready` means that the server answered a request. When a test fails the folder with the log stays and is printed.
-Every server has the user `app` with the password `s3cret pass` where it has users; `certificate` is the PEM file
+Every server has the user `app` with the password `s3cret+pass` where it has users; `certificate` is the PEM file
 of what its TLS shows, for the host name `localhost`.
 """
 
@@ -26,7 +26,7 @@ import urllib.parse
 from harness import DIE_WITH_PARENT, ROOT
 
 USER = "app"
-PASSWORD = "s3cret pass"
+PASSWORD = "s3cret+pass"
 KAFKA_LIBS = ROOT / "build/kafka/libs"
 
 
@@ -335,7 +335,7 @@ class Kafka(RealServer):
             "rootLogger.level=info\nrootLogger.appenderRef.out.ref=out\nappender.out.type=Console\nappender.out.name=out\n"
             "appender.out.layout.type=PatternLayout\nappender.out.layout.pattern=%d %p %c: %m%n\n")
         scram = [part for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
-                 for part in ("--add-scram", f'{mechanism}=[name="{USER}",password="{PASSWORD}"]')]
+                 for part in ("--add-scram", f'{mechanism}=[name={USER},password={PASSWORD}]')]
         cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
         if cluster.startswith("-"):  # it would be read as a flag
             cluster = "A" + cluster[1:]
