@@ -1,8 +1,10 @@
 // MariaDB and MySQL through Connector/C's non-blocking calls: each is driven by
 // poll(), so that a run that is cancelled waits for nothing.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <mysql.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -240,10 +242,14 @@ class MariaDbConnection final : public DatabaseConnection {
   MYSQL* handle_;
   bool broken_ = true;  // until it is connected
   bool in_transaction_ = false;
+  // Bytes that had come when the call under way began, and what came since.
+  size_t row_begin_ = 0, last_received_ = 0, row_pending_ = 0;
 };
 
 template <typename Continue>
 bool MariaDbConnection::drive(int status, const Waiting& waiting, Continue&& go_on) {
+  row_begin_ = last_received_ = received_bytes(mysql_get_socket(handle_));
+  row_pending_ = 0;
   while (status != 0) {
     pollfd waited{.fd = mysql_get_socket(handle_), .events = 0, .revents = 0};
     if ((status & MYSQL_WAIT_READ) != 0) waited.events |= POLLIN;
@@ -271,18 +277,26 @@ bool MariaDbConnection::drive(int status, const Waiting& waiting, Continue&& go_
         break;
       }
     }
+    int readable = 0;
+    if (ioctl(waited.fd, FIONREAD, &readable) == 0) row_pending_ += static_cast<size_t>(readable);
+    last_received_ = std::max(last_received_, received_bytes(waited.fd));
     status = go_on(ready);
   }
   return true;
 }
 
 DatabaseError MariaDbConnection::error(unsigned number, std::string_view state, std::string_view message) {
-  const bool lost = number == kClientGone || number == kClientLost || (number >= 2000 && number < 2060);
-  if (lost) broken_ = true;
-  if (number == kPacketTooLarge) {
+  // Past its limit the library says that the connection was lost, or nothing; by
+  // then it has read all packets of the row (16 MiB each) but the last.
+  const size_t row_bytes = std::max(row_pending_, last_received_ - row_begin_);
+  const bool unsaid = number == 0 || number == kClientLost;
+  if (number == kPacketTooLarge || (unsaid && row_bytes > kMostPacketBytes / 2)) {
     broken_ = true;
     return {{"too_large", fmt::format("a row of the result is larger than {} MiB", kMostPacketBytes >> 20)}};
   }
+  const bool lost =
+      number == 0 || number == kClientGone || number == kClientLost || (number >= 2000 && number < 2060);
+  if (lost) broken_ = true;
   if (lost)
     return {{"connection", fmt::format("the connection to MariaDB at {} was lost: {} (error {})",
                                        url_.place(), message, number)},
@@ -329,6 +343,9 @@ std::optional<DatabaseError> MariaDbConnection::connect(const Waiting& waiting) 
                                       mysql_error(handle_), number)},
                          number < 2000 ? std::string(mysql_sqlstate(handle_)) : std::to_string(number)};
   }
+  // With TLS the library leaves its socket blocking after the handshake.
+  const my_socket fd = mysql_get_socket(handle_);
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   broken_ = false;
   return std::nullopt;
 }
@@ -343,7 +360,7 @@ bool MariaDbConnection::usable() {
 void MariaDbConnection::kill_query() {
   const unsigned long thread = mysql_thread_id(handle_);
   const std::atomic<bool> never = false;
-  const Waiting moment(std::chrono::steady_clock::now() + std::chrono::seconds(2), never);
+  const Waiting moment(std::chrono::steady_clock::now() + std::chrono::milliseconds(500), never);
   MariaDbConnection other(url_, address_);
   if (other.connect(moment)) return;
   const DatabaseQuery kill{.text = fmt::format("KILL QUERY {}", thread), .params = {}, .summary = {}};
