@@ -27,7 +27,7 @@ from harness import DIE_WITH_PARENT, ROOT
 
 USER = "app"
 PASSWORD = "s3cret+pass"
-KAFKA_LIBS = ROOT / "build/kafka/libs"
+KAFKA_LIBS = pathlib.Path(os.environ.get("TESTMESH_KAFKA_LIBS", ROOT / "build/kafka/libs"))
 
 
 class NotStarted(Exception):
