@@ -13,9 +13,11 @@
 #include <utility>
 #include <vector>
 
+#include "actions/action.h"
 #include "actions/host_policy.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "expr/program.h"
 #include "expr/value.h"
 #include "flow_file/flow_file.h"
 #include "model/ids.h"
@@ -68,11 +70,18 @@ enum class RunStatus : uint8_t { kPassed, kFailed, kError, kCancelled };
 struct RunResult {
   RunStatus status = RunStatus::kPassed;
   std::optional<RunError> error;  // of the run: the first failure, or why it could not run
+  // Of a loop with very many iterations not all: nested steps that passed are
+  // left out past kMostStepResults, and counted.
   std::vector<StepResult> steps;
+  uint64_t steps_left_out = 0;
   base::UnixNanos started_at = 0, finished_at = 0;
 };
 
-// Told from the run's thread, in order.
+inline constexpr size_t kMostStepResults = 10'000;
+
+// Told in order, one call at a time, from the run's thread or those of its
+// parallel steps. Steps that are skipped are told as finished only; of steps that
+// run again (retries, rounds of wait_until) each time is told.
 class RunObserver {
  public:
   virtual ~RunObserver() = default;
@@ -92,6 +101,37 @@ struct RunRequest {
   const std::map<std::string, flow_file::FlowFile, std::less<>>* flows = nullptr;
 };
 
+// What `otel.assert` asks of the stored traces, again and again until its time
+// is up. A view: everything in it outlives the call.
+struct TraceQuestionView {
+  const model::WorkspaceId& workspace;
+  // The trace; absent: that of the latest span of `service` (and `operation`)
+  // that is not the runner's and began at `since` or later.
+  std::optional<model::TraceId> trace_id;
+  std::string_view service, operation;  // empty: any
+  base::UnixNanos since = 0;            // when the run began
+  const std::vector<flow_file::Assertion>& assertions;
+  const expr::Environment& names;  // of the assertions, beside `trace`
+};
+
+// The stored trace as it is now.
+struct TraceLook {
+  // A span that is not the runner's (of `service` and `operation`, where the
+  // question names them) is there. When not, the rest says nothing.
+  bool found = false;
+  bool complete = false;  // no span is under way
+  model::TraceId trace_id;
+  uint64_t span_count = 0;  // without the runner's
+  struct Outcome {
+    bool passed = false;   // as the trace is now
+    bool settled = false;  // whatever spans may come, it stays so
+    expr::Value actual;
+    std::optional<expr::Value> expected;
+    std::optional<std::string> error;
+  };
+  std::vector<Outcome> outcomes;  // one of each assertion
+};
+
 struct RunServices {
   const base::Clock& clock;
   const actions::HostPolicy& hosts;
@@ -101,6 +141,9 @@ struct RunServices {
   store::TelemetryStore* telemetry = nullptr;  // of otel.assert
   const std::atomic<bool>& cancelled;
   RunObserver* observer = nullptr;
+  // Null: `otel.assert` fails as "unsupported". Called from the run's threads.
+  std::function<base::Result<TraceLook>(const TraceQuestionView&)> otel_assert = nullptr;
+  std::function<const actions::Action*(std::string_view)> find_action = actions::find_action;
 };
 
 // Blocks until the run ends. Thread-safe: any number of runs side by side.
