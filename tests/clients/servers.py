@@ -27,7 +27,7 @@ from harness import DIE_WITH_PARENT, ROOT
 
 USER = "app"
 PASSWORD = "s3cret+pass"
-KAFKA_LIBS = ROOT / "build/kafka/libs"
+KAFKA_LIBS = pathlib.Path(os.environ.get("TESTMESH_KAFKA_LIBS", ROOT / "build/kafka/libs"))
 
 
 class NotStarted(Exception):
@@ -43,7 +43,7 @@ def free_port() -> int:
 def run(*command, **options) -> str:
     """A short command; its output, or NotStarted with it."""
     done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=60, **options)
+                          stderr=subprocess.STDOUT, text=True, timeout=180, **options)
     if done.returncode != 0:
         raise NotStarted(f"{' '.join(str(part) for part in command)} ended with {done.returncode}:\n{done.stdout}")
     return done.stdout
@@ -213,7 +213,8 @@ class MariaDb(RealServer):
         user = ["--user=nobody"] if os.geteuid() == 0 else []
         give_to("nobody", self.data)
         run("mariadb-install-db", "--no-defaults", "--force", *user, f"--datadir={self.data}",
-            "--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M")
+            "--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M",
+            "--innodb-flush-method=nosync")
         self.certificate, self.key = make_certificate(self.folder)
         self.key.chmod(0o600)
         give_to("nobody", self.key)
@@ -224,7 +225,8 @@ class MariaDb(RealServer):
         user = ["--user=nobody"] if os.geteuid() == 0 else []
         return ["mariadbd", "--no-defaults", *user, f"--datadir={self.data}", f"--socket={self.socket}",
                 f"--port={self.port}", "--bind-address=127.0.0.1", "--innodb-log-file-size=8M",
-                "--innodb-buffer-pool-size=16M", "--performance-schema=OFF", f"--ssl-cert={self.certificate}",
+                "--innodb-buffer-pool-size=16M", "--performance-schema=OFF", "--innodb-flush-method=nosync",
+                f"--ssl-cert={self.certificate}",
                 f"--ssl-key={self.key}", f"--ssl-ca={self.certificate}", "--max-allowed-packet=128M"]
 
     def answers(self) -> bool:
