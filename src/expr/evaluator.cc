@@ -161,7 +161,8 @@ bool Evaluator::truth(const Node& node, bool& out) {
   if (node.kind == NodeKind::kBinary && (node.op == Op::kAnd || node.op == Op::kOr)) {
     // Long chains of them are for binary_chain().
     const Node& first = node.child(0);
-    if (first.kind != NodeKind::kBinary || (is_comparison(first.op) && first.child(0).kind != NodeKind::kBinary)) {
+    if (first.kind != NodeKind::kBinary ||
+        (is_comparison(first.op) && first.child(0).kind != NodeKind::kBinary)) {
       if (!truth(first, out)) return false;
       return out == (node.op == Op::kOr) || truth(node.child(1), out);
     }
