@@ -8,6 +8,7 @@ namespace {
 using Getter = const Action& (*)();
 constexpr auto kActions = std::to_array<Getter>({
     database_query_action,
+    grpc_call_action,
     http_request_action,
     kafka_consumer_action,
     kafka_producer_action,
