@@ -261,7 +261,8 @@ ActionOutcome KafkaProducerAction::run(const Value& config, ActionContext& conte
                     // As Java's clients spread keys, so that they meet theirs.
                     {"partitioner", "murmur2_random"},
                     {"message.max.bytes", "67108864"},  // what is too large, the broker decides
-                    {"topic.metadata.propagation.max.ms", "5000"}};
+                    {"topic.metadata.propagation.max.ms", "5000"},
+                    {"topic.metadata.refresh.fast.interval.ms", "50"}};
   auto& pool = context.connections.get<ProducerPool>();
   auto producer = pool.get(kafka, context.hosts);
   if (!producer) return fail(std::move(producer).error());

@@ -76,8 +76,8 @@ class Exporter {
     if (entries.empty()) return text + "  env: {}\n";
     text += "  env:\n";
     for (const auto& [variable, value] : entries)
-      text +=
-          fmt::format("    {}: {}\n", scalar(variable), quoted(base::utf8_prefix(value, kMostValueBytes)));
+      text += fmt::format("    {}: {}\n", scalar(variable),
+                          quoted(escaped(base::utf8_prefix(value, kMostValueBytes))));
     return text;
   }
 

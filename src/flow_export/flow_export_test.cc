@@ -9,6 +9,7 @@
 #include "discovery/flow_catalog.h"
 #include "expr/value.h"
 #include "flow_file/flow_file.h"
+#include "flow_file/variables.h"
 
 namespace testmesh::flow_export {
 namespace {
@@ -236,6 +237,25 @@ TEST_F(Exported, MasksSecrets) {
 TEST_F(Exported, LeavesPasswordsOfAddressesOut) {
   endpoint("GET /a", "a", {text_attribute("http.url", "https://ada:hunter2@shop.test/a")});
   EXPECT_THAT(env_of(read(Mode::kSteps)), ElementsAre(Pair("base_url", "https://shop.test")));
+}
+
+TEST_F(Exported, TakesNoReferenceFromATrace) {
+  endpoint("GET /a/:id/${x}", "a",
+           {text_attribute("url.path", "/a/{{other}}/${x}"), text_attribute("url.query", "q={{y}}")});
+  node(NodeType::kDatabase, "shop", "a", {text_attribute("db.statement", "SELECT '{{z}}'")});
+  for (const Mode mode : {Mode::kSteps, Mode::kTrace}) {
+    const flow_file::FlowFile file = read(mode);
+    std::vector<std::string> names;
+    for (const auto& [name, value] : file.env)
+      for (std::string& reference : flow_file::references(value)) names.push_back(std::move(reference));
+    for (const auto& step : file.steps)
+      for (std::string& reference : flow_file::references(step.config)) names.push_back(std::move(reference));
+    EXPECT_THAT(names, Not(Contains("other")));
+    EXPECT_THAT(names, Not(Contains("x")));
+    EXPECT_THAT(names, Not(Contains("y")));
+    EXPECT_THAT(names, Not(Contains("z")));
+    EXPECT_THAT(names, Contains("id"));
+  }
 }
 
 TEST_F(Exported, CallsOtherEntriesToo) {

@@ -8,10 +8,12 @@ environment, and prints every error that was provoked.
 """
 
 import contextlib
+import json
 import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 import servers
@@ -54,10 +56,21 @@ def main() -> int:
             print("SKIP Kafka: tests/clients/install.sh has not fetched it")
             filters = ["-KafkaServer.*"]
         print(f"the servers are ready after {time.monotonic() - started:.1f} s", flush=True)
-        arguments = [f"--gtest_filter={filters[0]}"] if filters else []
+        report = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory())) / "report.json"
+        arguments = [f"--gtest_output=json:{report}"] + [f"--gtest_filter={one}" for one in filters]
         done = subprocess.run([*DIE_WITH_PARENT, PROGRAM, *arguments], check=False,
-                              env=os.environ | {name: str(value) for name, value in environment.items()})
-        return done.returncode
+                              env={name: value for name, value in os.environ.items() if name != "GTEST_OUTPUT"}
+                              | {name: str(value) for name, value in environment.items()})
+        if not report.exists():
+            print(f"the tests ended with {done.returncode} and left no report\n0 passed, 1 failed")
+            return 1
+        tests = [test for suite in json.loads(report.read_text())["testsuites"] for test in suite["testsuite"]]
+        failed = sum("failures" in test for test in tests)
+        skipped = sum(test["result"] == "SKIPPED" for test in tests)
+        if skipped:
+            print(f"{skipped} skipped")
+        print(f"{len(tests) - failed - skipped} passed, {failed} failed", flush=True)
+        return 0 if done.returncode == 0 and len(tests) > failed + skipped else 1
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ stopped by its process id. Used as
         … database.url … broker.brokers …
 
 `ready` means that the server answered a request. When a test fails the folder with the log stays and is printed.
-Every server has the user `app` with the password `s3cret pass` where it has users; `certificate` is the PEM file
+Every server has the user `app` with the password `s3cret+pass` where it has users; `certificate` is the PEM file
 of what its TLS shows, for the host name `localhost`.
 """
 
@@ -26,8 +26,8 @@ import urllib.parse
 from harness import DIE_WITH_PARENT, ROOT
 
 USER = "app"
-PASSWORD = "s3cret pass"
-KAFKA_LIBS = ROOT / "build/kafka/libs"
+PASSWORD = "s3cret+pass"
+KAFKA_LIBS = pathlib.Path(os.environ.get("TESTMESH_KAFKA_LIBS", ROOT / "build/kafka/libs"))
 
 
 class NotStarted(Exception):
@@ -43,7 +43,7 @@ def free_port() -> int:
 def run(*command, **options) -> str:
     """A short command; its output, or NotStarted with it."""
     done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=60, **options)
+                          stderr=subprocess.STDOUT, text=True, timeout=180, **options)
     if done.returncode != 0:
         raise NotStarted(f"{' '.join(str(part) for part in command)} ended with {done.returncode}:\n{done.stdout}")
     return done.stdout
@@ -213,7 +213,8 @@ class MariaDb(RealServer):
         user = ["--user=nobody"] if os.geteuid() == 0 else []
         give_to("nobody", self.data)
         run("mariadb-install-db", "--no-defaults", "--force", *user, f"--datadir={self.data}",
-            "--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M")
+            "--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=8M",
+            "--innodb-flush-method=nosync")
         self.certificate, self.key = make_certificate(self.folder)
         self.key.chmod(0o600)
         give_to("nobody", self.key)
@@ -224,7 +225,8 @@ class MariaDb(RealServer):
         user = ["--user=nobody"] if os.geteuid() == 0 else []
         return ["mariadbd", "--no-defaults", *user, f"--datadir={self.data}", f"--socket={self.socket}",
                 f"--port={self.port}", "--bind-address=127.0.0.1", "--innodb-log-file-size=8M",
-                "--innodb-buffer-pool-size=16M", "--performance-schema=OFF", f"--ssl-cert={self.certificate}",
+                "--innodb-buffer-pool-size=16M", "--performance-schema=OFF", "--innodb-flush-method=nosync",
+                f"--ssl-cert={self.certificate}",
                 f"--ssl-key={self.key}", f"--ssl-ca={self.certificate}", "--max-allowed-packet=128M"]
 
     def answers(self) -> bool:
@@ -335,7 +337,7 @@ class Kafka(RealServer):
             "rootLogger.level=info\nrootLogger.appenderRef.out.ref=out\nappender.out.type=Console\nappender.out.name=out\n"
             "appender.out.layout.type=PatternLayout\nappender.out.layout.pattern=%d %p %c: %m%n\n")
         scram = [part for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
-                 for part in ("--add-scram", f'{mechanism}=[name="{USER}",password="{PASSWORD}"]')]
+                 for part in ("--add-scram", f'{mechanism}=[name={USER},password={PASSWORD}]')]
         cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
         if cluster.startswith("-"):  # it would be read as a flag
             cluster = "A" + cluster[1:]
