@@ -133,7 +133,7 @@ TEST(Masker, MaskingTwiceChangesNothing) {
 
 TEST(Masker, TooManySecretsMaskEverything) {
   Masker masker;
-  for (int i = 0; i < 40'000; ++i) masker.add("secret number " + std::to_string(i) + std::string(100, 'x'));
+  for (int i = 0; i < 4'000; ++i) masker.add("secret number " + std::to_string(i) + std::string(2000, 'x'));
   EXPECT_EQ(masker.mask("anything"), "***");
 }
 

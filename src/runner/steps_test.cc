@@ -105,7 +105,7 @@ TEST_F(Steps, OneMatchGivesItsValueSeveralAList) {
   answer({answers({{"body", Map{{"items", List{Map{{"id", 1}}, Map{{"id", 2}}}}}}})});
   run_one(
       "      output: {first: '$.body.items[0].id', all: '$.body.items[*].id', short: body.items, long: "
-      "response.body.items[1].id}\n");
+      "'response.body.items[1].id'}\n");
   EXPECT_EQ(expr::to_json(step("a").output),
             R"({"first":1,"all":[1,2],"short":[{"id":1},{"id":2}],"long":2})");
 }
