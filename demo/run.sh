@@ -303,6 +303,15 @@ if [[ -x $binary ]]; then
   cli coverage || fail coverage "does not answer: $(tail -n 1 "$work/cli.log")"
   echo
 fi
+# ---- a test that knows what should have happened inside -------------------------------------------
+
+if [[ -x $binary ]]; then
+  say "a test of the shop, its answers and what happened inside: examples/order-flow.yaml"
+  echo
+  cli run ../examples/order-flow.yaml --env "order_service=$(address_of order-service)" ||
+    fail "the Order Flow" "did not pass: $(tail -n 1 "$work/cli.log")"
+  echo
+fi
 [[ $once == no ]] || exit 0
 
 cat <<EOF
@@ -316,6 +325,8 @@ The flows change while customers shop. To look further, in another terminal:
   $binary_shown graph export --format mermaid
   $binary_shown coverage --watch
   $binary_shown check
+  $binary_shown run examples/order-flow.yaml --env order_service=$(address_of order-service)
+  $binary_shown flows export $flow_id --mode trace
   curl -s $flows_url/$flow_id
   curl -s $flows_url/$flow_id/traces
   curl -s $server/api/v1/workspaces/$workspace/telemetry/traces

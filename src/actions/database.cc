@@ -1,6 +1,9 @@
 #include "actions/database.h"
 
 #include <fmt/format.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -182,6 +185,12 @@ DatabaseError RowCollector::too_large() const {
   return {
       {"too_large", fmt::format("the result is larger than {} MiB (at row {}); select fewer columns or rows",
                                 kMostRowBytes >> 20, rows_.size() + 1)}};
+}
+
+size_t received_bytes(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
 }
 
 Value integer_or_text(std::string_view text) {

@@ -99,6 +99,9 @@ class RowCollector {
   size_t bytes_ = 0;
 };
 
+// How much has come over a TCP connection; 0 for another socket.
+size_t received_bytes(int fd);
+
 // Decimal text of any length: an integer where it is one of 64 bits, a float
 // where 15 digits are enough, the text as it is otherwise.
 expr::Value exact_number(std::string_view text);

@@ -105,6 +105,15 @@ void read_tls(ConfigReader& reader, const Value& tls, KafkaConfig& config) {
 
 bool is_pem(std::string_view text) { return text.find("-----BEGIN") != std::string_view::npos; }
 
+// Before 2.6.1 the library sent its nonce twice, which Kafka 4 refuses as a wrong
+// password.
+std::string_view scram_hint() {
+  return rd_kafka_version() >= 0x02060100
+             ? ""
+             : " (Kafka 4 refuses every SCRAM login of this server's librdkafka, which is "
+               "older than 2.6.1: use PLAIN over TLS there)";
+}
+
 KafkaTroubles& troubles_of(void* opaque) { return static_cast<KafkaOpaque*>(opaque)->troubles; }
 
 void on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
@@ -202,7 +211,9 @@ void KafkaTroubles::note(int code, std::string_view text) {
       if (!all_down_since_) all_down_since_ = std::chrono::steady_clock::now();
       return;
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-      final_ = ActionError{"broker", fmt::format("Kafka at {} refused the login: {}", place_, text)};
+      final_ = ActionError{"broker",
+                           fmt::format("Kafka at {} refused the login: {}{}", place_, text,
+                                       text.find("SCRAM") == std::string_view::npos ? "" : scram_hint())};
       return;
     case RD_KAFKA_RESP_ERR__SSL:
       if (!final_)
@@ -286,9 +297,9 @@ std::expected<KafkaHandle, ActionError> open_kafka(KafkaRole role, const KafkaCo
                       "certificate files may not be read: this server lets flows reach listed hosts "
                       "only; write the PEM text itself"});
     if (!file->empty() && !is_pem(*file) && access(file->c_str(), R_OK) != 0)
-      return std::unexpected(ActionError{
-          "invalid_config",
-          fmt::format("the file {} of `tls` cannot be read: {}", *file, std::generic_category().message(errno))});
+      return std::unexpected(
+          ActionError{"invalid_config", fmt::format("the file {} of `tls` cannot be read: {}", *file,
+                                                    std::generic_category().message(errno))});
   }
   std::unique_ptr<rd_kafka_conf_t, void (*)(rd_kafka_conf_t*)> conf(rd_kafka_conf_new(),
                                                                     rd_kafka_conf_destroy);

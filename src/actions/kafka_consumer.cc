@@ -151,12 +151,12 @@ std::optional<ActionError> assign_all(Consumer& consumer) {
     }
     if (all->cnt > 0) break;
     // A topic that does not exist yet may come while we wait.
+    if (error != RD_KAFKA_RESP_ERR__TIMED_OUT && error != RD_KAFKA_RESP_ERR__TRANSPORT)
+      consumer.problem = error;
     if (consumer.waiting.over()) {
-      if (consumer.waiting.cancelled() || error == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-          error == RD_KAFKA_RESP_ERR__TRANSPORT)
+      if (consumer.waiting.cancelled() || consumer.problem == RD_KAFKA_RESP_ERR_NO_ERROR)
         return consumer.troubles.explain(
             consumer.waiting.error(fmt::format("asking Kafka for topic {}", name)));
-      consumer.problem = error;
       return std::nullopt;
     }
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR && error != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART &&
@@ -165,6 +165,7 @@ std::optional<ActionError> assign_all(Consumer& consumer) {
       return ActionError{"broker", fmt::format("Kafka says of topic {}: {}", name, rd_kafka_err2str(error))};
     rd_kafka_poll(handle, static_cast<int>(consumer.waiting.slice().count()));
   }
+  consumer.problem = RD_KAFKA_RESP_ERR_NO_ERROR;
   const auto error = consumer.find_positions(handle, all.get());
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     if (auto hopeless = consumer.troubles.hopeless()) return hopeless;

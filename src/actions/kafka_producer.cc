@@ -18,7 +18,6 @@ using namespace std::chrono_literals;
 struct Delivery {
   std::atomic<bool> done = false;  // set last
   rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
-  std::string reason;
   int32_t partition = -1;
   int64_t offset = -1;
 };
@@ -60,7 +59,6 @@ void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   const auto delivery = static_cast<Producer*>(static_cast<KafkaOpaque*>(opaque))->take(message->_private);
   if (delivery == nullptr) return;
   delivery->error = message->err;
-  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) delivery->reason = rd_kafka_message_errstr(message);
   delivery->partition = message->partition;
   delivery->offset = message->offset;
   delivery->done.store(true, std::memory_order_release);
@@ -139,15 +137,15 @@ struct Message {
   int32_t partition = RD_KAFKA_PARTITION_UA;
 };
 
-std::optional<ActionError> enqueue(Producer& producer, const Message& message,
-                                   std::shared_ptr<Delivery> delivery) {
+// Where the library refuses it at once, `delivery` says so as it does later.
+void enqueue(Producer& producer, const Message& message, const std::shared_ptr<Delivery>& delivery) {
   rd_kafka_headers_t* headers = rd_kafka_headers_new(message.headers.size());
   for (const Header& header : message.headers) {
     rd_kafka_header_add(headers, header.name.data(), static_cast<ssize_t>(header.name.size()),
                         header.value ? header.value->data() : nullptr,
                         header.value ? static_cast<ssize_t>(header.value->size()) : 0);
   }
-  void* const id = producer.expect(std::move(delivery));
+  void* const id = producer.expect(delivery);
   std::array<rd_kafka_vu_t, 7> fields{};
   fields[0].vtype = RD_KAFKA_VTYPE_TOPIC;
   fields[0].u.cstr = message.topic.c_str();
@@ -166,22 +164,19 @@ std::optional<ActionError> enqueue(Producer& producer, const Message& message,
   fields[6].vtype = RD_KAFKA_VTYPE_OPAQUE;
   fields[6].u.ptr = id;
   rd_kafka_error_t* error = rd_kafka_produceva(producer.handle.get(), fields.data(), fields.size());
-  if (error == nullptr) return std::nullopt;
+  if (error == nullptr) return;
   rd_kafka_headers_destroy(headers);
   producer.take(id);
-  ActionError problem{
-      rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? "too_large" : "broker",
-      fmt::format("Kafka's client library did not take the message: {}", rd_kafka_error_string(error))};
+  delivery->error = rd_kafka_error_code(error);
+  delivery->done = true;
   rd_kafka_error_destroy(error);
-  return problem;
 }
 
 ActionError delivery_error(const Delivery& delivery, const Message& message, const KafkaConfig& config) {
   const std::string_view code =
       delivery.error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? "too_large" : "broker";
-  std::string text =
-      fmt::format("Kafka at {} did not take the message for topic {}: {}", config.place(), message.topic,
-                  delivery.reason.empty() ? rd_kafka_err2str(delivery.error) : delivery.reason);
+  std::string text = fmt::format("Kafka at {} did not take the message for topic {}: {}", config.place(),
+                                 message.topic, rd_kafka_err2str(delivery.error));
   if (delivery.error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
       delivery.error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
     text += " (the topic does not exist, and the broker does not create topics by itself)";
@@ -266,13 +261,14 @@ ActionOutcome KafkaProducerAction::run(const Value& config, ActionContext& conte
                     // As Java's clients spread keys, so that they meet theirs.
                     {"partitioner", "murmur2_random"},
                     {"message.max.bytes", "67108864"},  // what is too large, the broker decides
-                    {"topic.metadata.propagation.max.ms", "5000"}};
+                    {"topic.metadata.propagation.max.ms", "5000"},
+                    {"topic.metadata.refresh.fast.interval.ms", "50"}};
   auto& pool = context.connections.get<ProducerPool>();
   auto producer = pool.get(kafka, context.hosts);
   if (!producer) return fail(std::move(producer).error());
   (*producer)->troubles.begin();
   auto delivery = std::make_shared<Delivery>();
-  if (auto error = enqueue(**producer, message, delivery)) return fail(std::move(*error));
+  enqueue(**producer, message, delivery);
   while (!delivery->done.load(std::memory_order_acquire)) {
     rd_kafka_poll((*producer)->handle.get(), 10);
     if (delivery->done.load(std::memory_order_acquire)) break;

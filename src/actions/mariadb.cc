@@ -1,9 +1,12 @@
 // MariaDB and MySQL through Connector/C's non-blocking calls: each is driven by
 // poll(), so that a run that is cancelled waits for nothing.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <mysql.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <charconv>
@@ -200,6 +203,7 @@ class MariaDbConnection final : public DatabaseConnection {
     // A call may be suspended: its socket must not let the goodbye block.
     if (broken_) abandon();
     mysql_close(handle_);
+    stop_counting();
   }
   MariaDbConnection(const MariaDbConnection&) = delete;
   MariaDbConnection& operator=(const MariaDbConnection&) = delete;
@@ -213,6 +217,10 @@ class MariaDbConnection final : public DatabaseConnection {
   // and the connection is of no more use.
   template <typename Continue>
   bool drive(int status, const Waiting& waiting, Continue&& go_on);
+  void stop_counting() {
+    if (counted_fd_ >= 0) close(counted_fd_);
+    counted_fd_ = -1;
+  }
   void abandon() {
     broken_ = true;
     if (const my_socket fd = mysql_get_socket(handle_); fd >= 0) shutdown(fd, SHUT_RDWR);
@@ -240,10 +248,15 @@ class MariaDbConnection final : public DatabaseConnection {
   MYSQL* handle_;
   bool broken_ = true;  // until it is connected
   bool in_transaction_ = false;
+  // Bytes that had come when the call under way began, and what came since.
+  size_t row_begin_ = 0, row_pending_ = 0;
+  int counted_fd_ = -1;  // the same socket, which the library closes before it tells of an error
 };
 
 template <typename Continue>
 bool MariaDbConnection::drive(int status, const Waiting& waiting, Continue&& go_on) {
+  row_begin_ = received_bytes(counted_fd_);
+  row_pending_ = 0;
   while (status != 0) {
     pollfd waited{.fd = mysql_get_socket(handle_), .events = 0, .revents = 0};
     if ((status & MYSQL_WAIT_READ) != 0) waited.events |= POLLIN;
@@ -271,18 +284,26 @@ bool MariaDbConnection::drive(int status, const Waiting& waiting, Continue&& go_
         break;
       }
     }
+    int readable = 0;
+    if (ioctl(waited.fd, FIONREAD, &readable) == 0) row_pending_ += static_cast<size_t>(readable);
     status = go_on(ready);
   }
   return true;
 }
 
 DatabaseError MariaDbConnection::error(unsigned number, std::string_view state, std::string_view message) {
-  const bool lost = number == kClientGone || number == kClientLost || (number >= 2000 && number < 2060);
-  if (lost) broken_ = true;
-  if (number == kPacketTooLarge) {
+  // Past its limit the library says that the connection was lost; by then it has
+  // read some of the row's packets of 16 MiB each.
+  const size_t row_bytes = std::max(row_pending_, received_bytes(counted_fd_) - row_begin_);
+  const bool unsaid = number == 0 || number == kClientLost;
+  if (number == kPacketTooLarge || (unsaid && row_bytes > kMostPacketBytes / 4)) {
     broken_ = true;
     return {{"too_large", fmt::format("a row of the result is larger than {} MiB", kMostPacketBytes >> 20)}};
   }
+  const bool lost =
+      number == 0 || number == kClientGone || number == kClientLost || (number >= 2000 && number < 2060);
+  if (lost) broken_ = true;
+  if (broken_) stop_counting();
   if (lost)
     return {{"connection", fmt::format("the connection to MariaDB at {} was lost: {} (error {})",
                                        url_.place(), message, number)},
@@ -329,6 +350,10 @@ std::optional<DatabaseError> MariaDbConnection::connect(const Waiting& waiting) 
                                       mysql_error(handle_), number)},
                          number < 2000 ? std::string(mysql_sqlstate(handle_)) : std::to_string(number)};
   }
+  // With TLS the library leaves its socket blocking after the handshake.
+  const my_socket fd = mysql_get_socket(handle_);
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  counted_fd_ = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   broken_ = false;
   return std::nullopt;
 }
@@ -343,7 +368,7 @@ bool MariaDbConnection::usable() {
 void MariaDbConnection::kill_query() {
   const unsigned long thread = mysql_thread_id(handle_);
   const std::atomic<bool> never = false;
-  const Waiting moment(std::chrono::steady_clock::now() + std::chrono::seconds(2), never);
+  const Waiting moment(std::chrono::steady_clock::now() + std::chrono::milliseconds(500), never);
   MariaDbConnection other(url_, address_);
   if (other.connect(moment)) return;
   const DatabaseQuery kill{.text = fmt::format("KILL QUERY {}", thread), .params = {}, .summary = {}};
@@ -424,6 +449,8 @@ DatabaseExpected<DatabaseResult> MariaDbConnection::prepared_query(const Databas
   CHECK(statement != nullptr);
   MYSQL_STMT* const raw = statement.get();
   const auto statement_error = [&] {
+    // What ended the connection is noted there only.
+    if (mysql_stmt_errno(raw) == 0) return handle_error();
     return error(mysql_stmt_errno(raw), mysql_stmt_sqlstate(raw), mysql_stmt_error(raw));
   };
   int failed = 0;

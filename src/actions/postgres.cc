@@ -2,13 +2,12 @@
 // wait in poll() and look at the run's cancel flag.
 #include <fmt/format.h>
 #include <libpq-fe.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include <array>
+#include <future>
+#include <thread>
 
 #include "actions/database.h"
 #include "base/utf8.h"
@@ -23,17 +22,19 @@ struct ResultDeleter {
 };
 using Result = std::unique_ptr<PGresult, ResultDeleter>;
 
-// libpq's messages end in newlines and may have several lines.
+// libpq's messages end in newlines and may have several lines; with sslmode
+// prefer the second attempt often says what the first one said.
 std::string one_line(std::string_view text) {
   std::string out;
-  for (const char c : text) {
-    if (c != '\n') {
-      out += c;
-    } else if (!out.empty() && out.back() != ' ') {
-      out += ' ';
-    }
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
+    while (line.starts_with('\t') || line.starts_with(' ')) line.remove_prefix(1);
+    if (line.empty() || out.find(line) != std::string::npos) continue;
+    if (!out.empty()) out += ' ';
+    out += line;
   }
-  while (out.ends_with(' ')) out.pop_back();
   return out;
 }
 
@@ -124,13 +125,6 @@ void append_array(std::string& out, const Value& value) {
   }
 }
 
-// How much has come over a TCP connection; 0 for a unix socket.
-size_t received_bytes(int fd) {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
-}
-
 class PostgresConnection final : public DatabaseConnection {
  public:
   PostgresConnection(PGconn* connection, std::string place)
@@ -151,7 +145,8 @@ class PostgresConnection final : public DatabaseConnection {
   DatabaseExpected<Result> only_result(const Waiting&);
   std::optional<DatabaseError> send(const DatabaseQuery&, const Waiting&);
   std::optional<DatabaseError> send_with_lists(const DatabaseQuery&, const Waiting&);
-  // Asks the server to stop, and reads what is still to come for a moment.
+  // Asks the server to stop, and reads what is still to come for a moment; when
+  // that does not work the connection is broken.
   void cancel();
   DatabaseError query_error(const PGresult*, std::string_view query) const;
   DatabaseError lost(std::string_view doing) const;
@@ -223,7 +218,7 @@ DatabaseError PostgresConnection::query_error(const PGresult* result, std::strin
   if (const std::string hint = field(PG_DIAG_MESSAGE_HINT); !hint.empty())
     message += fmt::format(" Hint: {}", hint);
   // Class 57P: the server ends the connection (57P01: by an administrator).
-  const bool ended = state.starts_with("57P") || state.starts_with("08");
+  const bool ended = state.starts_with("57P");
   return {{ended ? "connection" : "query", std::move(message)}, state};
 }
 
@@ -337,23 +332,30 @@ std::optional<DatabaseError> PostgresConnection::send(const DatabaseQuery& query
 }
 
 void PostgresConnection::cancel() {
-  // PQcancel blocks: on a connection of its own, to the same address that the
-  // policy allowed. A server that does not answer it is left.
-  if (PGcancel* request = PQgetCancel(connection_)) {
-    std::array<char, 256> problem{};
-    const int sent = PQcancel(request, problem.data(), problem.size());
-    PQfreeCancel(request);
-    const std::atomic<bool> never = false;
-    const Waiting moment(std::chrono::steady_clock::now() + std::chrono::seconds(2), never);
-    if (sent != 0) {
-      while (true) {
-        auto result = next_result(moment);
-        if (!result) break;
-        if (*result == nullptr) return;
-      }
-    }
-  }
+  // PQcancel talks to the address that the policy allowed, over a connection of
+  // its own, and blocks as long as that server says nothing: so on a thread that
+  // is left behind when it takes too long.
+  constexpr auto kMoment = std::chrono::milliseconds(500);
   broken_ = true;
+  PGcancel* request = PQgetCancel(connection_);
+  if (request == nullptr) return;
+  auto sent = std::make_shared<std::promise<bool>>();
+  std::future<bool> answer = sent->get_future();
+  std::thread([request, sent] {
+    std::array<char, 256> problem{};
+    const int done = PQcancel(request, problem.data(), problem.size());
+    PQfreeCancel(request);
+    sent->set_value(done != 0);
+  }).detach();
+  if (answer.wait_for(kMoment) != std::future_status::ready || !answer.get()) return;
+  const std::atomic<bool> never = false;
+  const Waiting moment(std::chrono::steady_clock::now() + kMoment, never);
+  while (true) {
+    auto result = next_result(moment);
+    if (!result) return;
+    if (*result == nullptr) break;
+  }
+  broken_ = PQstatus(connection_) != CONNECTION_OK;
 }
 
 DatabaseExpected<DatabaseResult> PostgresConnection::query(const DatabaseQuery& query,
@@ -459,7 +461,7 @@ NewConnection connect_postgres(const DatabaseUrl& url, const HostPolicy& hosts, 
   // Set even where they are empty, so that neither the environment nor files of
   // this machine lend a flow their passwords.
   add_option(conninfo, "password", url.password.value_or(""));
-  add_option(conninfo, "passfile", "/dev/null");
+  add_option(conninfo, "passfile", "/dev/null/none");
   if (!url.socket.empty()) {
     add_option(conninfo, "host", url.socket);
     add_option(conninfo, "port", std::to_string(url.port));

@@ -1,12 +1,19 @@
 #include "actions/registry.h"
 
+#include <array>
+
 namespace testmesh::actions {
 namespace {
 
 using Getter = const Action& (*)();
-const std::vector<Getter> kActions = {
-    database_query_action, http_request_action, kafka_consumer_action, kafka_producer_action, redis_action,
-};
+constexpr auto kActions = std::to_array<Getter>({
+    database_query_action,
+    grpc_call_action,
+    http_request_action,
+    kafka_consumer_action,
+    kafka_producer_action,
+    redis_action,
+});
 
 }  // namespace
 

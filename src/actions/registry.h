@@ -6,6 +6,7 @@
 namespace testmesh::actions {
 
 const Action& database_query_action();
+const Action& grpc_call_action();
 const Action& http_request_action();
 const Action& kafka_consumer_action();
 const Action& kafka_producer_action();

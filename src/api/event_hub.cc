@@ -223,12 +223,15 @@ void EventHub::Impl::tell_rate(const std::set<model::WorkspaceId>& workspaces) {
 void EventHub::Impl::look_for_flows(const model::WorkspaceId& workspace, Watch& watch) {
   const auto began = Steady::now();
   if (watch.started && began < watch.next) return;
-  auto page = store.flows(workspace, {.sort = discovery::FlowSort::kOccurrenceCount, .limit = 1});
+  discovery::FlowQuery query;
+  query.sort = discovery::FlowSort::kOccurrenceCount;
+  query.limit = 1;
+  auto page = store.flows(workspace, query);
   if (!page) return;
   if (!watch.started || page->total != watch.total || began >= watch.next_anyway) {
     watch.total = page->total;
     std::unordered_set<model::FlowId> present;
-    discovery::FlowQuery query{.sort = discovery::FlowSort::kOccurrenceCount, .limit = kFlowPage};
+    query.limit = kFlowPage;
     do {
       page = store.flows(workspace, query);
       if (!page) return;

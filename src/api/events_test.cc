@@ -157,7 +157,7 @@ TEST_F(Events, WhoComesBackGetsWhatWasMissed) {
   EXPECT_EQ(back.next().data["n"], 2);
   EXPECT_EQ(back.next().data["n"], 3);
   // An id of another process, and nonsense: as if there were none.
-  for (const std::string id :
+  for (const std::string& id :
        {std::string("abc-1"), std::string("1"), seen + "9999999999999999999999", std::string("\xff")}) {
     Client fresh(port, path(), "Last-Event-ID: " + id + "\r\n");
     runs.events.publish(model::kDefaultWorkspace, "execution", R"({"n":4})");

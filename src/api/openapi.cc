@@ -122,7 +122,7 @@ std::string openapi_document(std::string_view version) {
       operation["parameters"] = std::move(parameters);
     if (!route.body.empty())
       operation["requestBody"] = {
-          {"required", route.body != "KeyName"},
+          {"required", route.body != "KeyName" && route.body != "FlowExport"},
           {"content", {{"application/json", {{"schema", schema_reference(route.body)}}}}}};
     operation["responses"] = responses_of(route);
     document["paths"][std::string(route.path)][lower_case(route.method)] = std::move(operation);

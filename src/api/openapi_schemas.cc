@@ -111,6 +111,10 @@ const std::string_view kOpenApiSchemas = R"JSON({
   "partial_traces": {"type": "integer", "description": "Traces of the workspace that miss a part and count in no flow."},
   "dropped_flows": {"type": "integer", "description": "Rare flows that gave way to new ones because the workspace has as many as it may."},
   "dropped_traces": {"type": "integer", "description": "Traces that counted in them, and count in no flow now."}}},
+"FlowExport": {"type": "object", "properties": {
+  "mode": {"type": ["string", "null"], "enum": ["steps", "trace", null], "default": "steps"}}},
+"ExportedFlow": {"type": "object", "required": ["yaml"], "properties": {
+  "yaml": {"type": "string", "description": "A flow file."}}},
 "FlowVariants": {"type": "object", "required": ["variants", "total"], "properties": {
   "variants": {"type": "array", "items": {"$ref": "#/components/schemas/Flow"}},
   "total": {"type": "integer"}, "next_cursor": {"type": "string"}}},

@@ -68,6 +68,7 @@ Answer show_flow(Context&, const Call&);
 Answer list_flow_variants(Context&, const Call&);
 Answer list_flow_traces(Context&, const Call&);
 Answer show_flow_histogram(Context&, const Call&);
+Answer export_flow(Context&, const Call&);
 Answer list_coverage(Context&, const Call&);
 Answer show_graph(Context&, const Call&);
 Answer show_graph_node(Context&, const Call&);

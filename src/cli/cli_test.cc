@@ -22,6 +22,8 @@ TEST_F(Cli, EveryCommandHasHelpWithAnExample) {
                                                           {"flows", "show"},
                                                           {"flows", "traces"},
                                                           {"flows", "histogram"},
+                                                          {"flows", "export"},
+                                                          {"validate"},
                                                           {"traces"},
                                                           {"traces", "search"},
                                                           {"traces", "show"},
@@ -64,7 +66,7 @@ TEST_F(Cli, WrongUsageIsTwo) {
 
 TEST_F(Cli, SaysWhichCommandsThereAre) {
   EXPECT_EQ(run({"flows", "lst"}).err,
-            "testmesh flows: there is no command 'lst'. There is: list show traces histogram\n");
+            "testmesh flows: there is no command 'lst'. There is: list show traces histogram export\n");
   EXPECT_THAT(run({"flow"}).err, AllOf(HasSubstr("no command 'flow'"), HasSubstr(" flows ")));
   EXPECT_THAT(run({}).err, HasSubstr("Usage: testmesh"));
   EXPECT_THAT(run({"flows"}).err, HasSubstr("histogram"));

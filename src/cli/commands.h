@@ -70,6 +70,7 @@ void add_graph(CLI::App&, Program&);
 void add_coverage(CLI::App&, Program&);
 void add_check(CLI::App&, Program&);
 void add_simulate(CLI::App&, Program&);
+void add_eval(CLI::App&, Program&);
 void add_validate(CLI::App&, Program&);
 void add_run(CLI::App&, Program&);
 

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "cli/commands.h"
+#include "cli/files.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "cli/watch.h"
@@ -16,6 +17,7 @@ using base::Result;
 
 struct Options {
   std::string id, sort = "risk_score", order = "desc", service, entry_service, environment, covered, text;
+  std::string mode = "steps", output_file;  // of export
   uint64_t min_occurrences = 0;
   size_t limit = 50;
   WatchOptions watch;
@@ -189,10 +191,26 @@ Result<void> histogram(Program& program, const Options& options) {
   return {};
 }
 
+Result<void> export_flow(Program& program, const Options& options) {
+  TRY_ASSIGN(Remote remote, connect(program));
+  const Json body{{"mode", options.mode}};
+  TRY_ASSIGN(const Json answer, remote.call("POST",
+                                            remote.workspace_path() + "/telemetry/flows/" +
+                                                percent_encode(options.id) + "/export",
+                                            &body));
+  const std::string yaml = text_at(answer, "yaml");
+  if (!options.output_file.empty()) return write_file(options.output_file, yaml);
+  if (program.common.json())
+    print_json(program, answer);
+  else
+    program.terminal.out << yaml;
+  return {};
+}
+
 }  // namespace
 
 void add_flows(CLI::App& app, Program& program) {
-  CLI::App* flows = app.add_subcommand("flows", "Discovered flows: list, show, traces, histogram");
+  CLI::App* flows = app.add_subcommand("flows", "Discovered flows: list, show, traces, histogram, export");
   flows->require_subcommand(1);
   flows->footer("Examples:\n  testmesh flows list --sort error_rate\n  testmesh flows show 5b0c…");
   const auto options = std::make_shared<Options>();
@@ -225,8 +243,21 @@ void add_flows(CLI::App& app, Program& program) {
   traces_command->footer("Example:\n  testmesh flows traces 3f0c7e1a-9a1b-8c2d-8e3f-001122334455 --limit 20");
   CLI::App* histogram_command = flows->add_subcommand("histogram", "Show a flow by hour and minute");
   histogram_command->footer("Example:\n  testmesh flows histogram 3f0c7e1a-9a1b-8c2d-8e3f-001122334455");
+  CLI::App* export_command =
+      flows->add_subcommand("export", "Write a flow as a flow file, to be run as a test");
+  export_command
+      ->add_option("--mode", options->mode,
+                   "steps: a step for each node; trace: the entry, and what the trace must show")
+      ->check(CLI::IsMember({"steps", "trace"}))
+      ->capture_default_str();
+  export_command->add_option("--output-file", options->output_file,
+                             "Where to write it, instead of the output");
+  export_command->footer(
+      "Examples:\n  testmesh flows export 3f0c7e1a-9a1b-8c2d-8e3f-001122334455 --mode trace --output-file "
+      "order.yaml\n"
+      "  testmesh run order.yaml --env base_url=http://127.0.0.1:8080");
 
-  for (CLI::App* command : {show_command, traces_command, histogram_command})
+  for (CLI::App* command : {show_command, traces_command, histogram_command, export_command})
     command->add_option("flow", options->id, "Id of the flow")->required();
   for (CLI::App* command : {list_command, traces_command})
     command->add_option("--limit", options->limit, "How many")
@@ -245,6 +276,7 @@ void add_flows(CLI::App& app, Program& program) {
   bind(show_command, show);
   bind(traces_command, traces);
   bind(histogram_command, histogram);
+  bind(export_command, export_flow);
 }
 
 }  // namespace testmesh::cli

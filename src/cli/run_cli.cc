@@ -83,6 +83,7 @@ int parse_and_run(int argc, const char* const* argv, const Hooks& hooks, Termina
   add_coverage(app, program);
   add_check(app, program);
   add_simulate(app, program);
+  add_eval(app, program);
   add_run(app, program);
   add_validate(app, program);
   try {

@@ -304,12 +304,17 @@ void add_run(CLI::App& app, Program& program) {
   const auto options = std::make_shared<Options>();
   command->add_option("FILE", options->files, "Flow files, or directories of them; - reads standard input")
       ->required();
-  command->add_option("--env", options->variables,
-                      "KEY=VALUE: a variable, over what the file says (several)");
-  command->add_option("--report", options->reports,
-                      "Write junit=PATH, json=PATH or html=PATH (several: once each)");
+  command
+      ->add_option("--env", options->variables,
+                   "KEY=VALUE: a variable, over what the file says (several: once each)")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--report", options->reports,
+                   "Write junit=PATH, json=PATH or html=PATH (several: once each)")
+      ->allow_extra_args(false);
   command->add_option("--tags", options->tags, "Only flows with one of these tags, as in --tags smoke,orders")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("--parallel", options->parallel, "So many flows at a time")
       ->check(CLI::Range(1u, kMostParallel))
       ->capture_default_str();

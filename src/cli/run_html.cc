@@ -23,7 +23,7 @@ h1{font-size:22px;margin:0 0 4px}h2{font-size:17px;margin:0}
 .flow.failed,.flow.error{border-left-color:var(--bad)}
 .tag{display:inline-block;border-radius:4px;padding:0 8px;font-size:13px;background:var(--goodbg);color:var(--good)}
 .tag.failed,.tag.error,.tag.partial,.tag.cancelled{background:var(--badbg);color:var(--bad)}.tag.skipped,.tag.none{background:var(--bg);color:var(--dim)}
-table{border-collapse:collapse;width:100%;margin:10px 0 0}td{padding:5px 10px 5px 0;border-top:1px solid var(--line);vertical-align:top}
+table{border-collapse:collapse;width:100%;margin:10px 0 0}td{padding:5px 10px 5px 0;border-top:1px solid var(--line);vertical-align:top}td:first-child{width:80px}
 td.num{text-align:right;white-space:nowrap}
 ul.findings{margin:10px 0 0;padding:10px 10px 10px 28px;background:var(--badbg);border-radius:6px;overflow-wrap:anywhere}
 details{margin-top:4px}summary{cursor:pointer;color:var(--dim);font-size:13px}

@@ -104,7 +104,7 @@ Result<simulate::System> read_described(const std::string& path) {
   auto system = simulate::read_system(text);
   if (!system)
     return base::fail(ErrorCode::kInvalidArgument,
-                      fmt::format("{} does not describe a system:\n{}", path, to_text(system.error(), path)));
+                      fmt::format("{} does not describe a system:\n{}", path, simulate::to_text(system.error(), path)));
   return std::move(*system);
 }
 

@@ -89,5 +89,34 @@ TEST_F(Validate, ShowsNothingATerminalWouldObey) {
   EXPECT_THAT(outcome.out, ::testing::Not(HasSubstr("\x1b")));
 }
 
+TEST_F(Validate, PassesWhatFlowsExportWrites) {
+  auto& identity = store.identities.emplace_back();
+  identity.id.bytes[0] = 7;
+  identity.family = {"", "shop", "GET /items/:id"};
+  identity.nodes = {{model::NodeType::kApiEndpoint, "GET /items/:id", "shop"}};
+  discovery::FlowDetail detail;
+  detail.summary.flow = &identity;
+  detail.summary.name = "shop -> GET /items/:id";
+  detail.summary.nodes = identity.nodes;
+  detail.nodes.resize(1);
+  store.details.push_back(detail);
+  const std::string id = identity.id.to_string();
+
+  const Outcome steps = run_here({"flows", "export", id});
+  EXPECT_EQ(steps.code, 0) << steps.err;
+  EXPECT_THAT(steps.out, HasSubstr("url: \"{{base_url}}/items/{{id}}\""));
+  input = steps.out;
+  EXPECT_EQ(run({"validate", "-"}).out, "- is valid\n");
+
+  const std::string path = (directory / "flow.yaml").string();
+  const Outcome trace = run_here({"flows", "export", id, "--mode", "trace", "--output-file", path});
+  EXPECT_EQ(trace.code, 0) << trace.err;
+  EXPECT_EQ(trace.out, "");
+  EXPECT_EQ(run({"validate", path}).code, 0);
+  EXPECT_EQ(Json::parse(run_here({"flows", "export", id, "--output", "json"}).out)["yaml"], steps.out);
+  EXPECT_EQ(run_here({"flows", "export", id, "--mode", "all"}).code, 2);
+  EXPECT_EQ(run_here({"flows", "export", "00000000-0000-8000-8000-000000000000"}).code, 1);
+}
+
 }  // namespace
 }  // namespace testmesh::cli

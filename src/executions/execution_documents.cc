@@ -149,7 +149,7 @@ runner::StepResult bounded(runner::StepResult step) {
 
 std::string encode_steps(const std::vector<runner::StepResult>& steps) {
   List list;
-  for (const runner::StepResult& step : steps) list.push_back(to_map(bounded(step)));
+  for (const runner::StepResult& step : steps) list.push_back(to_map(step));
   return expr::to_json(Map{{"schema", kSchema}, {"steps", std::move(list)}});
 }
 

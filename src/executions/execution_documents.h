@@ -26,9 +26,9 @@ bool has_ended(ExecutionStatus);
 std::string encode(const Record&);
 base::Result<Record> decode_record(std::string_view text);
 
-// Long texts and lists are cut, and say so.
 std::string encode_steps(const std::vector<runner::StepResult>&);
 base::Result<std::vector<runner::StepResult>> decode_steps(std::string_view text);
+// As a step is kept: long texts and lists are cut, and say so.
 runner::StepResult bounded(runner::StepResult);
 
 }  // namespace testmesh::executions

@@ -69,8 +69,9 @@ class CompiledRegex;  // expr/regex.h
 struct Node {
   NodeKind kind = NodeKind::kConstant;
   Op op = Op::kNone;
-  bool optional = false;  // kMember after `?.`
-  uint32_t offset = 0;    // of its place, in bytes of the source
+  bool optional = false;     // kMember after `?.`
+  bool never_equal = false;  // kEqual, kNotEqual of what only looks alike
+  uint32_t offset = 0;       // of its place, in bytes of the source
   uint32_t slot = 0;
   // Levels below, not counting the left sides of kBinary: what recursion costs.
   uint32_t depth = 0;

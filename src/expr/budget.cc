@@ -1,7 +1,6 @@
 #include "expr/budget.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "expr/checker.h"
@@ -30,6 +29,10 @@ bool fetch_from_map(Budget& budget, const Value& object, const Value& key, Value
     return budget.fail("a " + type_name(key) + " cannot be the key of a map");
   if (const Value* found = map.find(key)) {
     out = *found;
+    return true;
+  }
+  if (map.is_grouped()) {
+    out = no_group();
     return true;
   }
   if (key.kind() != Kind::kString && !key.is_nil() && all_keys_are_texts(budget, map))
@@ -80,12 +83,7 @@ void display_float(double value, std::string& out) {
     return;
   }
   const double magnitude = std::fabs(value);
-  char buffer[400];
-  const bool plain = magnitude == 0 || (magnitude >= 1e-4 && magnitude < 1e21);
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value,
-                                 plain ? std::chars_format::fixed : std::chars_format::scientific)
-                       .ptr;
-  out.append(buffer, end);
+  append_shortest(out, value, magnitude == 0 || (magnitude >= 1e-4 && magnitude < 1e21));
 }
 
 bool display_into(Budget& budget, const Value& value, std::string& out, size_t& charged) {
@@ -199,7 +197,59 @@ std::string type_name(const Value& value) {
                                        : std::string(kind_name(value.kind()));
 }
 
+const Value& no_group() {
+  static const Value nothing{List{}};
+  return nothing;
+}
+
+// By squaring the mantissa and counting the exponent beside it, which rounds
+// differently from the C library in the last bit.
+double power(double a, double b) {
+  if (b == 0 || a == 1 || b == 1 || a == 0 || !std::isfinite(a) || !std::isfinite(b)) return std::pow(a, b);
+  if (b == 0.5) return std::sqrt(a);
+  if (b == -0.5) return 1 / std::sqrt(a);
+  double whole = 0;
+  double fraction = std::modf(std::fabs(b), &whole);
+  if (fraction != 0 && a < 0) return std::nan("");
+  if (whole >= 9223372036854775808.0) return std::pow(a, b);
+  double mantissa = 1;
+  int64_t exponent = 0;
+  if (fraction != 0) {
+    if (fraction > 0.5) {
+      fraction -= 1;
+      whole += 1;
+    }
+    mantissa = std::exp(fraction * std::log(a));
+  }
+  int base_exponent = 0;
+  double base = std::frexp(a, &base_exponent);
+  int64_t scale = base_exponent;
+  constexpr int64_t kFar = 1 << 12;
+  for (auto left = static_cast<int64_t>(whole); left != 0; left >>= 1) {
+    if (scale < -kFar || scale > kFar) {
+      exponent += scale;
+      break;
+    }
+    if ((left & 1) != 0) {
+      mantissa *= base;
+      exponent += scale;
+    }
+    base *= base;
+    scale *= 2;
+    if (base < 0.5) {
+      base += base;
+      --scale;
+    }
+  }
+  if (b < 0) {
+    mantissa = 1 / mantissa;
+    exponent = -exponent;
+  }
+  return std::ldexp(mantissa, static_cast<int>(std::clamp<int64_t>(exponent, -100'000, 100'000)));
+}
+
 bool equal(Budget& budget, const Value& a, const Value& b) {
+  if (a.is_nil() || b.is_nil()) return is_nothing(a) && is_nothing(b);
   const Kind kind = a.kind();
   if (kind != b.kind()) return a == b;
   if (kind == Kind::kString) {

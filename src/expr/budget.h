@@ -61,6 +61,11 @@ class Budget {
 // What a value is called in messages: "int", "list", "span".
 std::string type_name(const Value&);
 
+// What a map of groups gives for a key it has not: an empty list that is as good
+// as nil.
+const Value& no_group();
+inline bool is_nothing(const Value& value) { return value.is_nil() || value.is_same_object(no_group()); }
+
 // `==` within the budget: an answer, or false with a failure.
 bool equal(Budget&, const Value& a, const Value& b);
 // a < b. False with a failure unless both are numbers, texts, times or durations.
@@ -72,6 +77,8 @@ bool add(Budget&, const Value& a, const Value& b, Value& out);
 bool fetch(Budget&, const Value& object, const Value& key, Value& out);
 // Of a number; false with a failure.
 bool to_index(Budget&, const Value&, int64_t& out);
+// a ** b, to the last bit as the reference has it.
+double power(double a, double b);
 // As the function string() shows it.
 bool to_display(Budget&, const Value&, std::string& out);
 

@@ -26,7 +26,10 @@ bool get_or_nil(const Arguments& in, const Value& key, Value& out) {
     out = Value::absent_record();
     return true;
   }
-  if (fetch(in.budget, in[0], key, out)) return true;
+  if (fetch(in.budget, in[0], key, out)) {
+    if (out.is_same_object(no_group())) out = nullptr;
+    return true;
+  }
   in.budget.forget_failure();
   out = nullptr;
   return true;
@@ -207,14 +210,14 @@ bool flatten(const Arguments& in, Value& out) {
 }
 
 bool sort(const Arguments& in, Value& out) {
-  if (!wants_list(in, 0, "sort")) return false;
   bool descending = false;
   if (in.size() > 1) {
     descending = in[1] == Value::of_static("desc");
     if (!descending && in[1] != Value::of_static("asc"))
       return in.budget.fail("an order is \"asc\" or \"desc\" (got " + describe(in[1], 40) + ")");
   }
-  List list = in[0].as_list();
+  // As in the reference, nothing else is an error.
+  List list = in[0].kind() == Kind::kList ? in[0].as_list() : List{};
   if (!in.budget.elements(list.size()) || !in.budget.work(list.size() * 16)) return false;
   for (size_t i = 1; i < list.size(); ++i)
     if (!comparable(list[i - 1], list[i]))

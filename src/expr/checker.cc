@@ -9,7 +9,19 @@
 namespace testmesh::expr {
 namespace {
 
-enum class TypeKind : uint8_t { kAny, kNil, kBool, kInt, kFloat, kString, kList, kMap, kTime, kDuration };
+enum class TypeKind : uint8_t {
+  kAny,
+  kNil,
+  kBool,
+  kInt,
+  kFloat,
+  kString,
+  kList,
+  kMap,
+  kTime,
+  kDuration,
+  kPair
+};
 
 struct Type {
   TypeKind kind = TypeKind::kAny;
@@ -46,6 +58,8 @@ const char* spelled(TypeKind kind) {
       return "time";
     case TypeKind::kDuration:
       return "duration";
+    case TypeKind::kPair:
+      return "pair";
   }
   return "any";
 }
@@ -109,7 +123,7 @@ bool accepted(char letter, Type type) {
     case 'l':
       return is(type, TypeKind::kList) || is(type, TypeKind::kMap) || is(type, TypeKind::kString);
     case 'g':
-      return is_number(type) || is(type, TypeKind::kList);
+      return is_number(type) || is(type, TypeKind::kList) || is(type, TypeKind::kNil);
     default:
       return true;
   }
@@ -306,6 +320,9 @@ class Checker {
     switch (node.op) {
       case Op::kEqual:
       case Op::kNotEqual:
+        // What toPairs() gives are no lists to the reference.
+        node.never_equal = is(left, TypeKind::kList) && is(right, TypeKind::kList) &&
+                           (left.element == TypeKind::kPair) != (right.element == TypeKind::kPair);
         return comparable_types(left, right) ? kBool : mismatch(node, left, right);
       case Op::kOr:
       case Op::kAnd:
@@ -367,7 +384,7 @@ class Checker {
       case TypeKind::kAny:
         return kBool;
       case TypeKind::kList:
-        return comparable_types(left, {right.element}) ? kBool : mismatch(node, left, {right.element});
+        return comparable_types(left, element_of(right)) ? kBool : mismatch(node, left, {right.element});
       case TypeKind::kMap:
         if (right.any_key || is_any(left) || is(left, TypeKind::kNil) || string_like(left)) return kBool;
         return mismatch(node, left, right);
@@ -470,6 +487,7 @@ class Checker {
     }
     if (function.name == "get" && is(types[0], TypeKind::kNil))
       return fail(*node.children[0], "nil has no members");
+    if (function.name == "toPairs") return {TypeKind::kList, TypeKind::kPair};
     return given(function.gives, types);
   }
 
@@ -487,13 +505,13 @@ class Checker {
           {.element = {collection.element}, .reduces = function.predicate == Predicate::kReduce});
       body = visit(*node.children[1]);
       scopes_.pop_back();
-    } else if (is(collection, TypeKind::kList)) {
-      body = {collection.element};
     }
     for (size_t i = 2; i < node.children.size(); ++i) visit(*node.children[i]);
     if (failed_) return kAny;
     return predicate_result(node, collection, body);
   }
+
+  static Type element_of(Type list) { return list.element == TypeKind::kPair ? kAny : Type{list.element}; }
 
   Type predicate_result(const Node& node, Type collection, Type body) {
     const Node& at = *node.children[std::min<size_t>(1, node.children.size() - 1)];

@@ -58,6 +58,8 @@ Evaluator::Evaluator(const Checked& checked, const Environment& environment, con
       variables_(checked.variables),
       names_(checked.names.size()) {}
 
+Evaluator::~Evaluator() = default;
+
 bool Evaluator::run(const Node& root, Value& out) { return eval(root, out); }
 
 bool Evaluator::failed(const Node& at) {
@@ -133,7 +135,10 @@ bool Evaluator::eval(const Node& node, Value& out) {
     case NodeKind::kMap:
       return map(node, out);
     case NodeKind::kChain:
-      if (eval(node.child(0), out)) return true;
+      if (eval(node.child(0), out)) {
+        if (is_nothing(out) && !out.is_absent_record()) out = nullptr;
+        return true;
+      }
       if (!chain_ended_) return false;
       chain_ended_ = false;
       out = nullptr;
@@ -186,10 +191,19 @@ const Value* Evaluator::name(const Node& node) {
   std::optional<Value>& known = names_[node.slot];
   if (!known) {
     Value value;
-    if (!environment_.find(node.name, value)) value = nullptr;
+    if (!environment_.find(node.name, value)) value = node.name == "$env" ? every_name() : Value();
     known = std::move(value);
   }
   return &*known;
+}
+
+Value Evaluator::every_name() const {
+  Map all;
+  for (const std::string& known : environment_.names()) {
+    Value value;
+    if (environment_.find(known, value)) all.set(known, std::move(value));
+  }
+  return Value(std::move(all));
 }
 
 bool Evaluator::unary(const Node& node, Value& out) {
@@ -250,7 +264,7 @@ bool Evaluator::binary(const Node& node, const Value& left, Value& out) {
       }
       return eval(node.child(1), out);
     case Op::kCoalesce:
-      if (left.is_nil()) return eval(node.child(1), out);
+      if (is_nothing(left)) return eval(node.child(1), out);
       out = left;
       return true;
     default:
@@ -274,10 +288,10 @@ bool Evaluator::comparison(const Node& node, const Value& left, bool& out) {
   if (&node == sides_of_) note_sides(node, left, *right);
   switch (node.op) {
     case Op::kEqual:
-      out = equal(budget_, left, *right);
+      out = !node.never_equal && equal(budget_, left, *right);
       break;
     case Op::kNotEqual:
-      out = !equal(budget_, left, *right);
+      out = node.never_equal || !equal(budget_, left, *right);
       break;
     case Op::kLess:
     case Op::kGreater:
@@ -334,7 +348,7 @@ bool Evaluator::two_values(const Node& node, const Value& a, const Value& b, Val
       break;
     case Op::kPower:
       if (numbers) {
-        out = std::pow(a.as_number(), b.as_number());
+        out = power(a.as_number(), b.as_number());
         return true;
       }
       break;
@@ -652,7 +666,8 @@ bool Evaluator::map(const Node& node, Value& out) {
     if (key.kind() != Kind::kString)
       return fail(node.child(i), "the keys of a map are strings (got " + type_name(key) + ")");
     if (!eval(node.child(i + 1), value)) return false;
-    entries.set(std::move(key), std::move(value));
+    // The first of equal keys stays, as in the reference.
+    if (!entries.find(key)) entries.set(std::move(key), std::move(value));
   }
   out = Value(std::move(entries));
   return budget_.accept(out) || failed(node);

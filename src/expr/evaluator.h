@@ -21,6 +21,7 @@ class Evaluator {
  public:
   // `sides_of`: whose sides to note, or null.
   Evaluator(const Checked&, const Environment&, const Limits&, const Node* sides_of);
+  ~Evaluator();
 
   // False: failure() says why.
   bool run(const Node& root, Value& out);
@@ -30,6 +31,7 @@ class Evaluator {
     uint32_t offset = 0;
     bool of_check = false;  // what the check would say, had it known the names
   };
+  bool is_missing() const { return budget_.is_missing(); }
   Failure failure() const { return {budget_.message(), offset_, of_check_}; }
   std::optional<Value> actual, expected;
 
@@ -50,6 +52,7 @@ class Evaluator {
   // The value without copying it where it is somewhere; null: failed.
   const Value* operand(const Node&, Value& storage);
   const Value* name(const Node&);
+  Value every_name() const;  // `$env`
 
   bool unary(const Node&, Value& out);
   bool binary_chain(const Node&, Value& out);

@@ -156,7 +156,7 @@ bool Evaluator::find(const Node& node, const Value& collection, Scope& scope, Va
   const bool backwards = kind == Predicate::kFindLast || kind == Predicate::kFindLastIndex;
   const bool index = kind == Predicate::kFindIndex || kind == Predicate::kFindLastIndex;
   const Node& body = node.child(1);
-  out = index ? Value(-1) : Value();
+  out = nullptr;
   return each(node, collection, scope, backwards, [&](const Value& element, size_t at, bool& more) {
     bool holds = false;
     if (!truth(body, holds)) return false;
@@ -196,7 +196,6 @@ bool Evaluator::group_by(const Node& node, const Value& collection, Scope& scope
       if (!budget_.elements(1)) return failed(node);
       positions.set(key, static_cast<int64_t>(groups.size()));
       groups.emplace_back(std::move(key), List{});
-      known = nullptr;
       groups.back().second.push_back(element);
       return true;
     }
@@ -205,6 +204,7 @@ bool Evaluator::group_by(const Node& node, const Value& collection, Scope& scope
   });
   if (!good) return false;
   Map grouped;
+  grouped.set_grouped();
   for (auto& [key, members] : groups) grouped.set(std::move(key), Value(std::move(members)));
   out = Value(std::move(grouped));
   return budget_.accept(out) || failed(node);

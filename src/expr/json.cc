@@ -13,11 +13,6 @@ namespace {
 constexpr char kHexDigits[] = "0123456789abcdef";
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
-std::string_view shortest(double value, std::chars_format format, char (&buffer)[400]) {
-  const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value, format);
-  return {buffer, static_cast<size_t>(end - buffer)};
-}
-
 // Numbers between these are written without an exponent, as the reference does.
 bool is_plain(double magnitude) { return magnitude == 0 || (magnitude >= 1e-6 && magnitude < 1e21); }
 
@@ -149,10 +144,8 @@ class Writer {
     if (style_ == JsonStyle::kLanguage) {
       if (!std::isfinite(value))
         return fail(std::isnan(value) ? "cannot write NaN as JSON" : "cannot write an infinity as JSON");
-      char buffer[400];
-      std::string text(shortest(
-          value, is_plain(std::fabs(value)) ? std::chars_format::fixed : std::chars_format::scientific,
-          buffer));
+      std::string text;
+      append_shortest(text, value, is_plain(std::fabs(value)));
       // e-09 is written as e-9.
       const size_t e = text.find("e-0");
       if (e != std::string::npos) text.erase(e + 2, 1);
@@ -244,7 +237,8 @@ class Writer {
     }
     if (!texts && style_ == JsonStyle::kTagged) return write_pairs(map);
     if (style_ == JsonStyle::kLanguage) {
-      if (!texts) return fail("cannot write a map as JSON whose keys are not texts");
+      if (!texts || map.is_grouped())
+        return fail("cannot write a map as JSON whose keys may be other than texts");
       std::sort(entries.begin(), entries.end(),
                 [](const auto* a, const auto* b) { return a->first.as_string() < b->first.as_string(); });
     }
@@ -533,19 +527,48 @@ class Parser {
 
 void append_json_text(std::string& out, std::string_view text) { append_quoted(out, text, false); }
 
+// Past 2^53 the plain form of to_chars has every digit of the binary number.
+void append_shortest(std::string& out, double value, bool plain) {
+  char buffer[64];
+  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific).ptr;
+  const std::string_view text(buffer, static_cast<size_t>(end - buffer));
+  if (!plain) {
+    out += text;
+    return;
+  }
+  const size_t e = text.find('e');
+  int exponent = 0;
+  const char* digits_of_exponent = text.data() + e + (text[e + 1] == '+' ? 2 : 1);
+  std::from_chars(digits_of_exponent, end, exponent);
+  std::string digits(text.substr(0, e));
+  if (digits.front() == '-') {
+    out += '-';
+    digits.erase(0, 1);
+  }
+  if (digits.size() > 1) digits.erase(1, 1);
+  if (exponent < 0) {
+    out += "0.";
+    out.append(static_cast<size_t>(-exponent - 1), '0');
+    out += digits;
+  } else if (digits.size() <= static_cast<size_t>(exponent) + 1) {
+    out += digits;
+    out.append(static_cast<size_t>(exponent) + 1 - digits.size(), '0');
+  } else {
+    out.append(digits, 0, static_cast<size_t>(exponent) + 1);
+    out += '.';
+    out.append(digits, static_cast<size_t>(exponent) + 1);
+  }
+}
+
 void append_float(std::string& out, double value) {
   if (!std::isfinite(value)) {
     out += std::isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
     return;
   }
-  char buffer[400];
-  if (!is_plain(std::fabs(value))) {
-    out += shortest(value, std::chars_format::scientific, buffer);
-    return;
-  }
-  const std::string_view text = shortest(value, std::chars_format::fixed, buffer);
-  out += text;
-  if (text.find('.') == std::string_view::npos) out += ".0";
+  const size_t start = out.size();
+  const bool plain = is_plain(std::fabs(value));
+  append_shortest(out, value, plain);
+  if (plain && out.find('.', start) == std::string::npos) out += ".0";
 }
 
 bool write_json(std::string& out, const Value& value, JsonStyle style, size_t max_bytes,

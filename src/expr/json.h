@@ -25,7 +25,10 @@ bool write_json(std::string& out, const Value&, JsonStyle, size_t max_bytes, Jso
 
 // A JSON text in quotes; what is no UTF-8 as U+FFFD.
 void append_json_text(std::string& out, std::string_view text);
-// The shortest text that reads back as the same number, always with a dot or an
+// The shortest text that reads back as the same number, with an exponent or
+// without.
+void append_shortest(std::string& out, double value, bool plain);
+// The same, always with a dot or an
 // exponent, or "NaN", "Infinity", "-Infinity".
 void append_float(std::string& out, double value);
 

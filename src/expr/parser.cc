@@ -117,19 +117,18 @@ class Parser {
   }
 
   bool expect_operator(std::string_view text) {
-    if (at_operator(text)) {
-      next();
-      return true;
-    }
-    unexpected("'" + std::string(text) + "'");
-    return false;
+    if (!at_operator(text)) return expected(text);
+    next();
+    return true;
   }
 
   bool expect_bracket(std::string_view text) {
-    if (at_bracket(text)) {
-      next();
-      return true;
-    }
+    if (!at_bracket(text)) return expected(text);
+    next();
+    return true;
+  }
+
+  [[gnu::noinline]] bool expected(std::string_view text) {
     unexpected("'" + std::string(text) + "'");
     return false;
   }
@@ -183,7 +182,7 @@ class Parser {
   }
 
   Node* expression(int precedence) {
-    if (++recursion_ > 2 * max_depth_) {
+    if (++recursion_ > max_depth_ + max_depth_ / 5) {
       --recursion_;
       return too_deep(current().offset);
     }
@@ -249,14 +248,14 @@ class Parser {
 
   Node* pipe(Node* left) {
     if (current().kind != TokenKind::kName) return unexpected("a function after '|'");
-    const Token name = current();
+    const Token& name = current();
     next();
     return call(name, {left}, true);
   }
 
   Node* let() {
     next();
-    const Token name = current();
+    const Token& name = current();
     if (name.kind != TokenKind::kName) return unexpected("a name after let");
     next();
     if (!expect_operator("=")) return nullptr;
@@ -333,7 +332,7 @@ class Parser {
     }
     if (text == "::") {
       next();
-      const Token name = current();
+      const Token& name = current();
       if (name.kind != TokenKind::kName) return unexpected("a function after '::'");
       next();
       return postfix(call(name, {}, false));
@@ -363,7 +362,7 @@ class Parser {
   }
 
   Node* name() {
-    const Token token = current();
+    const Token& token = current();
     next();
     if (token.text == "true" || token.text == "false")
       return exists(constant(token.offset, token.text == "true"));
@@ -380,7 +379,7 @@ class Parser {
       if (parenthesized || !bare) {
         if (!predicate_arguments(*builtin, arguments)) return nullptr;
       } else if (arguments.size() < builtin->min_arguments) {
-        return fail(name.offset, std::string(name.text) + " needs a predicate in parentheses");
+        return needs_predicate(name);
       }
     } else if (parenthesized || !bare) {
       if (!call_arguments(arguments)) return nullptr;
@@ -404,15 +403,23 @@ class Parser {
     return !failed_ && expect_bracket(")");
   }
 
+  [[gnu::noinline]] void too_few(const Builtin& builtin) {
+    fail(current().offset, std::string(builtin.name) + " needs " + std::to_string(builtin.min_arguments) +
+                               " arguments: " + std::string(builtin.name) + "(" +
+                               std::string(builtin.arguments) + ")");
+  }
+
+  [[gnu::noinline]] Node* needs_predicate(const Token& name) {
+    return fail(name.offset, std::string(name.text) + " needs a predicate in parentheses");
+  }
+
   bool predicate_arguments(const Builtin& builtin, std::vector<Node*>& arguments) {
     if (!expect_bracket("(")) return false;
     const size_t given = arguments.size();
     while (arguments.size() < builtin.max_arguments && !failed_) {
       if (at_bracket(")")) {
         if (arguments.size() >= builtin.min_arguments) break;
-        fail(current().offset, std::string(builtin.name) + " needs " + std::to_string(builtin.min_arguments) +
-                                   " arguments: " + std::string(builtin.name) + "(" +
-                                   std::string(builtin.arguments) + ")");
+        too_few(builtin);
         return false;
       }
       if (arguments.size() > given && !expect_operator(",")) return false;
@@ -426,9 +433,12 @@ class Parser {
     const uint32_t offset = current().offset;
     const bool braces = at_bracket("{");
     if (braces) next();
+    // Of all that nests, this takes the most of the stack.
+    ++recursion_;
     ++predicates_;
     Node* body = braces ? sequence() : expression(0);
     --predicates_;
+    --recursion_;
     if (failed_) return nullptr;
     if (braces) {
       if (!expect_bracket("}")) return nullptr;
@@ -551,7 +561,7 @@ class Parser {
   }
 
   Node* member(Node* object, bool optional) {
-    const Token name = current();
+    const Token& name = current();
     const bool word =
         name.kind == TokenKind::kName || (name.kind == TokenKind::kOperator && is_keyword(name.text));
     if (!word) return unexpected("a name after '.'");

@@ -141,6 +141,14 @@ std::expected<Evaluation, Error> Program::evaluate_with_sides(const Environment&
                                  std::move(failure.message), impl_->source, failure.offset));
 }
 
+std::expected<Value, Error> Program::evaluate_part(const Node& part, const Environment& environment) const {
+  Evaluator evaluator(impl_->checked, environment, impl_->limits, nullptr);
+  Value value;
+  if (evaluator.run(part, value)) return value;
+  auto failure = evaluator.failure();
+  return std::unexpected(located(Stage::kRuntime, std::move(failure.message), impl_->source, failure.offset));
+}
+
 const std::string& Program::source() const { return impl_->source; }
 std::string Program::print() const { return expr::print(*impl_->tree.root); }
 const std::vector<std::string>& Program::names() const { return impl_->checked.names; }

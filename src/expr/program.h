@@ -74,6 +74,10 @@ class Program {
   // as `actual` where there is none).
   std::expected<Evaluation, Error> evaluate_with_sides(const Environment&) const;
 
+  // A part of the tree that uses no variable, pointer or predicate bound outside
+  // of it: as if it were the whole expression.
+  std::expected<Value, Error> evaluate_part(const Node& part, const Environment&) const;
+
   const std::string& source() const;
   // Canonical text: parses to an equal tree.
   std::string print() const;

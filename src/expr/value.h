@@ -120,6 +120,10 @@ class Map {
     set_value(std::move(key), std::move(value));
   }
   bool erase(std::string_view key);
+  // As groupBy() makes it: what is missing is an empty list, and any key may be
+  // asked for. Other maps of texts are asked for texts only.
+  void set_grouped() { grouped_ = true; }
+  bool is_grouped() const { return grouped_; }
   const Value* find(std::string_view key) const;
   template <std::same_as<Value> Key>
   const Value* find(const Key& key) const {
@@ -139,6 +143,7 @@ class Map {
 
   std::vector<std::pair<Value, Value>> entries_;
   std::shared_ptr<Index> index_;  // shared with copies until one of them changes
+  bool grouped_ = false;
 };
 
 // An object whose members are computed when they are asked for, so that a trace

@@ -14,8 +14,6 @@ namespace {
 
 using enum ConfigType;
 
-constexpr std::string_view kTimeoutDescription = "How long the action may take.";
-const ConfigKey kTimeout{"timeout", kDuration, false, kTimeoutDescription};
 const ConfigKey kDurationMs{"duration_ms", kAny, false, "How long it took."};
 const ConfigKey kBrokers{"brokers", kTextOrList, true,
                          "`host:port` of the brokers: a text with commas, or a list."};
@@ -45,6 +43,8 @@ std::vector<ActionSchema> make_schemas() {
        .result = {{"status", kInteger, false, "The status code."},
                   {"headers", kMap, false, "The answer's headers, names in lower case."},
                   {"body", kAny, false, "The answer's body: JSON parsed, anything else as text."},
+                  {"url", kText, false, "The address that answered, after redirects."},
+                  {"redirects", kInteger, false, "How many were followed."},
                   kDurationMs}},
       {.name = "kafka_producer",
        .description = "Sends one message to a topic.",
@@ -85,14 +85,17 @@ std::vector<ActionSchema> make_schemas() {
                   {"query", kText, true, "The statement."},
                   {"params", kListOrMap, false, "Its parameters, by position or by name."},
                   {"timeout", kDuration, false, "How long it may take; 30s when absent."},
-                  {"max_rows", kInteger, false, "More rows fail the step; 1000 when absent.", {}, 1}},
+                  {"max_rows", kInteger, false, "Rows past it are left out; 1000 when absent.", {}, 1}},
        .one_of = {"connection", "connection_string"},
        .result = {{"rows", kList, false, "The rows: maps by column."},
                   {"row_count", kInteger, false, "How many there are."},
                   {"first_row", kMap, false, "The first of them, or nil."},
-                  {"rows_affected", kInteger, false, "How many rows the statement changed."}}},
+                  {"rows_affected", kInteger, false, "How many rows the statement changed."},
+                  {"truncated", kBoolean, false, "Whether there are more rows than `max_rows`."},
+                  kDurationMs}},
       {.name = "grpc_call",
-       .description = "Calls a unary gRPC method, described by the server's reflection.",
+       .description =
+           "Calls a gRPC method, unary or with a stream of answers, described by the server's reflection.",
        .config = {{"address", kText, true, "`host:port`."},
                   {"service", kText, false, "`package.Service`; may stand in `method` instead."},
                   {"method", kText, true, "The method, or `package.Service/Method`."},
@@ -102,7 +105,9 @@ std::vector<ActionSchema> make_schemas() {
                   {"timeout", kDuration, false, "How long the call may take; 30s when absent."}},
        .result = {{"status", kText, false, "The status by name: `OK`, `NOT_FOUND`, …"},
                   {"status_code", kInteger, false, "The status as a number."},
-                  {"message", kAny, false, "The answer."},
+                  {"status_message", kText, false, "What the server says of it."},
+                  {"message", kAny, false, "The answer; of a stream the first."},
+                  {"messages", kList, false, "Of a stream all answers."},
                   {"metadata", kMap, false, "The answer's metadata."},
                   kDurationMs}},
       {.name = "redis",
@@ -110,7 +115,9 @@ std::vector<ActionSchema> make_schemas() {
        .config = {{"connection", kText, true, "`redis://host:port/database`."},
                   {"command", kTextOrList, true, "The command: a text, or a list of its words."},
                   {"timeout", kDuration, false, "How long it may take; 30s when absent."}},
-       .result = {{"value", kAny, false, "The answer."}, kDurationMs}},
+       .result = {{"value", kAny, false, "The answer."},
+                  {"type", kText, false, "What kind of answer: `string`, `integer`, `list`, `nil`, …"},
+                  kDurationMs}},
       {.name = "delay", .description = "Waits.", .config = {{"duration", kDuration, true, "How long."}}},
       {.name = "log",
        .description = "Writes a line to the log of the run.",

@@ -10,7 +10,7 @@ namespace {
 
 using enum ConfigType;
 
-constexpr std::string_view kTextsSchema = R"({"type":"array","items":{"type":"string"}})";
+constexpr std::string_view kTextsSchema = R"({"type":"array","items":{"$ref":"#/$defs/text"}})";
 
 std::vector<FileKey> make_keys() {
   return {
@@ -82,7 +82,7 @@ std::vector<FileKey> make_keys() {
        "Codes of errors, `assertion` or `any`; any failure when absent.",
        {},
        0,
-       R"({"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]})"},
+       R"({"anyOf":[{"$ref":"#/$defs/text"},{"type":"array","items":{"$ref":"#/$defs/text"}}]})"},
 
       {Place::kTrace,
        "expected_path",

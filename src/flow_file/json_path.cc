@@ -20,7 +20,7 @@ using expr::Value;
 // A value seen, a node selected, a comparison made.
 constexpr uint64_t kMostSteps = 2'000'000;
 constexpr uint32_t kMostDepth = 600;  // deeper than parse_json() makes
-constexpr size_t kMostPatterns = 100;
+constexpr size_t kMostPatterns = 16;  // kept, of those that values give
 
 using Nodes = std::vector<const Value*>;
 

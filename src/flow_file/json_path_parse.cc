@@ -13,6 +13,7 @@ using expr::Value;
 
 constexpr size_t kMostBytes = 16 << 10;
 constexpr int kMostDepth = 64;
+constexpr int kMostPatterns = 32;  // each may take a megabyte
 constexpr int64_t kMostInteger = (int64_t{1} << 53) - 1;
 
 enum class FunctionType { kValue, kLogical };
@@ -453,6 +454,7 @@ class Parser {
                                  signature->arguments == 1 ? "" : "s", result.arguments.size()));
     if (signature->result == FunctionType::kLogical)
       if (const auto* pattern = std::get_if<Value>(&result.arguments[1].what)) {
+        if (++patterns_ > kMostPatterns) fail_at(begin, "the path has too many patterns");
         result.is_constant = true;
         if (pattern->kind() == expr::Kind::kString)
           result.pattern = compile_pattern(pattern->as_string(), result.function == Function::kMatch);
@@ -469,6 +471,7 @@ class Parser {
   const std::string_view text_;
   size_t at_ = 0;
   int depth_ = 0;
+  int patterns_ = 0;
 };
 
 }  // namespace
@@ -503,7 +506,7 @@ std::unique_ptr<re2::RE2> compile_pattern(std::string_view pattern, bool whole) 
   if (whole) translated += ")$";
   re2::RE2::Options options;
   options.set_log_errors(false);
-  options.set_max_mem(4 << 20);
+  options.set_max_mem(1 << 20);
   auto compiled = std::make_unique<re2::RE2>(translated, options);
   return compiled->ok() ? std::move(compiled) : nullptr;
 }

@@ -16,7 +16,7 @@ namespace testmesh::flow_file::path {
 struct Filter;
 
 struct Slice {
-  std::optional<int64_t> start, end, step;
+  std::optional<int64_t> start = {}, end = {}, step = {};
 };
 struct Wildcard {};
 using FilterPtr = std::unique_ptr<Filter>;
@@ -25,12 +25,12 @@ using Selector = std::variant<std::string, int64_t, Slice, Wildcard, FilterPtr>;
 
 struct Segment {
   bool descendant = false;
-  std::vector<Selector> selectors;
+  std::vector<Selector> selectors = {};
 };
 
 struct Query {
   bool from_root = true;  // `$`, else `@`
-  std::vector<Segment> segments;
+  std::vector<Segment> segments = {};
   bool is_singular() const;
 };
 
@@ -43,9 +43,9 @@ struct Operand {
 };
 struct Call {
   Function function = Function::kLength;
-  std::vector<Operand> arguments;
+  std::vector<Operand> arguments = {};
   // Of match and search with a constant pattern; null: not constant, or no pattern.
-  std::unique_ptr<re2::RE2> pattern;
+  std::unique_ptr<re2::RE2> pattern = {};
   bool is_constant = false;
 };
 
@@ -54,9 +54,9 @@ enum class Comparison : uint8_t { kEqual, kNotEqual, kLess, kLessOrEqual, kGreat
 struct Filter {
   enum class Kind : uint8_t { kOr, kAnd, kNot, kCompare, kExists, kTest };
   Kind kind = Kind::kOr;
-  std::vector<Filter> inner;      // kOr, kAnd, kNot
-  Comparison comparison = {};     // kCompare, of two operands
-  std::vector<Operand> operands;  // kExists: a query; kTest: a call
+  std::vector<Filter> inner = {};      // kOr, kAnd, kNot
+  Comparison comparison = {};          // kCompare, of two operands
+  std::vector<Operand> operands = {};  // kExists: a query; kTest: a call
 };
 
 // Null: the pattern is none. `whole`: match(), else search().

@@ -58,8 +58,9 @@ base::Result<FamilyBaseline*> Baselines::family(store::TelemetryStore& store,
   for (discovery::FlowSummary& flow : page.flows) {
     const std::optional<discovery::FlowDetail> detail = store.flow(workspace, flow.flow->id);
     if (!detail) continue;
+    // Also of a run, whose trace may have closed before its runner's spans came.
+    if (is_only_trace(*detail, trace)) continue;
     const bool counted = !own.summary.is_test_generated && own.summary.flow_id == flow.flow->id;
-    if (!own.summary.is_test_generated && is_only_trace(*detail, trace)) continue;
     baseline.durations.add(*detail, counted ? &own : nullptr);
     if (counted && flow.occurrence_count > 0) --flow.occurrence_count;
     baseline.flows.push_back(std::move(flow));
@@ -69,7 +70,7 @@ base::Result<FamilyBaseline*> Baselines::family(store::TelemetryStore& store,
 }
 
 base::Result<const std::vector<discovery::FlowSummary>*> Baselines::with_fingerprint(
-    store::TelemetryStore& store, const model::WorkspaceId& workspace,
+    store::TelemetryStore& store, const model::WorkspaceId& workspace, const model::TraceId& trace,
     const model::Fingerprint& fingerprint) {
   if (const auto known = by_fingerprint_.find(fingerprint); known != by_fingerprint_.end())
     return &known->second;
@@ -78,6 +79,11 @@ base::Result<const std::vector<discovery::FlowSummary>*> Baselines::with_fingerp
   query.fingerprint = fingerprint;
   query.limit = kMaxVariants;
   TRY_ASSIGN(discovery::FlowPage page, store.flows(workspace, query));
+  std::erase_if(page.flows, [&](const discovery::FlowSummary& flow) {
+    if (flow.occurrence_count > 1) return false;
+    const std::optional<discovery::FlowDetail> detail = store.flow(workspace, flow.flow->id);
+    return !detail || is_only_trace(*detail, trace);
+  });
   return &by_fingerprint_.emplace(fingerprint, std::move(page.flows)).first->second;
 }
 

@@ -3,7 +3,8 @@
 //
 // Test traces teach no baseline, so a run has no part in it. A trace that
 // someone else's runner made may have been counted like any other by the time
-// it is validated: it is taken out again.
+// it is validated: it is taken out again, and a flow that has no other trace is
+// none.
 #pragma once
 
 #include <cstdint>
@@ -57,6 +58,7 @@ class Baselines {
   // The flows of that fingerprint, most frequent first.
   base::Result<const std::vector<discovery::FlowSummary>*> with_fingerprint(store::TelemetryStore&,
                                                                             const model::WorkspaceId&,
+                                                                            const model::TraceId&,
                                                                             const model::Fingerprint&);
 
  private:

@@ -118,7 +118,7 @@ class Comparer {
         !base::from_hex(file->discovered_from->fingerprint, fingerprint))
       return false;
     TRY_ASSIGN(const std::vector<Flow>* flows,
-               baselines_.with_fingerprint(store_, subject_.workspace, fingerprint));
+               baselines_.with_fingerprint(store_, subject_.workspace, subject_.trace_id, fingerprint));
     if (flows->empty()) return false;
     const auto own = std::ranges::find_if(*flows, [&](const Flow& flow) {
       return std::ranges::any_of(reading_.entries,
@@ -208,7 +208,7 @@ class Comparer {
     Counts excess;
     for (const uint32_t index : entries) {
       const Entry& entry = reading_.entries[index];
-      if (entry.again) continue;  // how often a flow is taken is not part of a path
+      if (entry.again && entries.size() > 1) continue;  // how often a flow is taken is not part of a path
       TRY_ASSIGN(const Counts* of_family, accepted(family_of(entry)));
       for (const auto& [node, count] : count_identities(nodes_of(entry))) {
         uint32_t fine = most_of(*of_family, node);

@@ -96,8 +96,9 @@ class Look {
     for (const ActualNode& node : reading().path) result_.actual_path.push_back(detail_->path[node.node]);
   }
 
-  // An absent node is missing once every parent is there, unless a whole part
-  // of the trace is not: then it may be in that part.
+  // An absent node is missing once every parent is there; unless some step's
+  // part of the trace is not, to which it may belong. (A baseline is that of an
+  // entry which has been seen.)
   void judge_path() {
     const PathComparison& compared = comparison();
     if (compared.from == ExpectedFrom::kNone) {
@@ -105,7 +106,8 @@ class Look {
       return;
     }
     const bool parents = !is_unmet(Signal::kParents);
-    const bool absent_is_missing = parents && !is_unmet(Signal::kSpans) && !is_unmet(Signal::kSteps);
+    const bool absent_is_missing = parents && (compared.from == ExpectedFrom::kBaseline ||
+                                               (!is_unmet(Signal::kSpans) && !is_unmet(Signal::kSteps)));
     const bool complete = result_.unmet.empty();
     const bool mismatch = complete ? !compared.matches()
                                    : (absent_is_missing && !compared.missing.empty()) ||

@@ -118,6 +118,32 @@ struct WaitOptions {
 // kUnavailable: told to stop.
 base::Result<TraceValidation> validate(const Subject&, store::TelemetryStore&, const WaitOptions&);
 
+// The same for those who watch many traces and have no thread to wait with:
+// look() whenever it asks for it. As long as a trace does not change its spans
+// are not read. Subject and store outlive it; one thread at a time.
+class TraceWatch {
+ public:
+  // `now`: as of every look(), the clock may not go back. `last_arrival`: of the
+  // spans that are there already; 0: unknown, and so now.
+  TraceWatch(const Subject&, store::TelemetryStore&, base::UnixNanos now, std::chrono::milliseconds timeout,
+             std::chrono::milliseconds quiet = std::chrono::milliseconds(1000),
+             base::UnixNanos last_arrival = 0);
+  ~TraceWatch();
+  TraceWatch(TraceWatch&&) noexcept;
+
+  struct Look {
+    std::optional<TraceValidation> verdict;  // none: look again
+    // 50 to 250 ms, longer for huge traces, shorter where something is due.
+    std::chrono::milliseconds again_in{0};
+  };
+  // Also after an error one may look again.
+  base::Result<Look> look(base::UnixNanos now);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 // The answer of GET …/trace-validation (flow-yaml.md 5), and back, for storing.
 std::string to_json(const Subject&, const TraceValidation&);
 

@@ -1,140 +1,21 @@
-#include "validation/trace_validation.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include <random>
 
-#include "base/hex.h"
-#include "validation/testing/validation_fixture.h"
+#include "validation/testing/order_fixture.h"
 
 namespace testmesh::validation {
 namespace {
 
 using namespace testing;
 using model::NodeType;
-using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using ::testing::SizeIs;
-
-// How the shop's order goes, and how it may go wrong.
-struct Order {
-  bool asks_user = true, asks_products = true, writes = true, announces = true;
-  bool asks_fraud = false;
-  bool products_first = false;
-  uint64_t products_ms = 20;
-  bool products_fail = false;
-};
-
-// Spans of an order below `parent`: 100 ms from `from` on.
-struct OrderSpans {
-  SpanOf *entry = nullptr, *user_client = nullptr, *user = nullptr, *user_db = nullptr,
-         *product_client = nullptr, *product = nullptr, *product_db = nullptr, *write = nullptr,
-         *topic = nullptr;
-};
-OrderSpans order(TraceOf& trace, const model::SpanId& parent = {}, const Order& how = {},
-                 uint64_t from = 10) {
-  OrderSpans s;
-  s.entry = &trace.server("order-service", "POST", "/orders").under(parent).ms(from, from + 100);
-  const uint64_t first = from + 5, second = from + 35;
-  if (how.asks_user) {
-    const uint64_t at = how.products_first ? second : first;
-    s.user_client = &trace.client("order-service", "GET").under(*s.entry).ms(at, at + 20);
-    s.user = &trace.server("user-service", "GET", "/users/:id").under(*s.user_client).ms(at + 1, at + 19);
-    s.user_db = &trace.query("user-service", "users").under(*s.user).ms(at + 2, at + 10);
-  }
-  if (how.asks_products) {
-    const uint64_t at = how.products_first ? first : second;
-    s.product_client = &trace.client("order-service", "GET").under(*s.entry).ms(at, at + how.products_ms + 5);
-    s.product = &trace.server("product-service", "GET", "/products/:id")
-                     .under(*s.product_client)
-                     .ms(at + 1, at + 1 + how.products_ms);
-    s.product_db = &trace.query("product-service", "products").under(*s.product).ms(at + 2, at + 10);
-    if (how.products_fail) s.product->failing("no such product").with("error.type", "NotFound");
-  }
-  if (how.asks_fraud) {
-    SpanOf& client = trace.client("order-service", "POST").under(*s.entry).ms(from + 65, from + 69);
-    trace.server("fraud-service", "POST", "/checks").under(client).ms(from + 66, from + 68);
-  }
-  if (how.writes) s.write = &trace.query("order-service", "orders").under(*s.entry).ms(from + 70, from + 80);
-  if (how.announces)
-    s.topic = &trace.send("order-service", "order.created").under(*s.entry).ms(from + 85, from + 90);
-  return s;
-}
-
-const std::vector<std::string> kOrderPath{
-    "POST /orders", "GET /users/:id", "users", "GET /products/:id", "products", "orders", "order.created"};
-
-class TraceValidationTest : public ::testing::Test {
- protected:
-  TraceValidationTest() {
-    flow_.name = "order";
-    subject_.execution = *model::ExecutionId::parse("00000000-0000-4000-8000-000000000007");
-    subject_.workspace = model::kDefaultWorkspace;
-    subject_.trace_id = trace_id(1);
-    subject_.flow = &flow_;
-    subject_.is_run = true;
-    subject_.started_at = kNoon;
-  }
-
-  void learn(int times, const Order& how = {}) {
-    for (int i = 0; i < times; ++i) {
-      TraceOf trace(++learned_ + 1000);
-      order(trace, {}, how);
-      store_.learn(trace.spans());
-    }
-  }
-  void expect_path(std::vector<model::PathNode> path) {
-    flow_.trace.emplace().expected_path = std::move(path);
-    flow_.expects_of_trace = true;
-  }
-  void discovered_from(const model::Fingerprint& fingerprint) {
-    flow_.discovered_from.emplace().fingerprint = base::to_hex(fingerprint);
-    flow_.expects_of_trace = true;
-  }
-  model::Fingerprint fingerprint_of(const std::vector<model::Span>& spans) {
-    store_.receive(spans);
-    return store_.trace(subject_.workspace, spans.front().trace_id)->value().parts.at(0).fingerprint;
-  }
-
-  // The runner's spans of one step that calls, with what it called.
-  const SpanOf& begin(TraceOf& trace, const std::string& step_id = "create_order") {
-    execution_ = &trace.execution();
-    return step(trace, step_id);
-  }
-  const SpanOf& step(TraceOf& trace, const std::string& step_id) {
-    SpanOf& span = trace.step(*execution_);
-    const SpanOf& call = trace.call_of_step(span);
-    subject_.steps.push_back({.step_id = step_id, .span_id = span.span.span_id, .reaches_out = true});
-    return call;
-  }
-  void run_order(const Order& how = {}) {
-    TraceOf trace(1);
-    const SpanOf& call = begin(trace);
-    order(trace, call.span.span_id, how);
-    store_.receive(trace.spans());
-  }
-
-  std::shared_ptr<const store::TraceDetail> detail() {
-    auto found = store_.trace(subject_.workspace, subject_.trace_id);
-    EXPECT_TRUE(found);
-    return *found ? std::make_shared<const store::TraceDetail>(std::move(**found)) : nullptr;
-  }
-  // As it is now, `quiet` after the last span.
-  TraceValidation look(bool time_is_up = false, uint64_t quiet = kSecond) {
-    const ValidationMemoryPtr memory = make_validation_memory();
-    auto result = validate_once(subject_, store_, detail(), kNoon + quiet, kNoon, time_is_up, *memory);
-    EXPECT_TRUE(result) << result.error().message;
-    return result ? std::move(*result) : TraceValidation{};
-  }
-
-  MemoryStore store_;
-  flow_file::FlowFile flow_;
-  Subject subject_;
-  SpanOf* execution_ = nullptr;
-  uint64_t learned_ = 0;
-};
+using TraceValidationTest = OrderTest;
 
 // ---- Which path is expected ----
 
@@ -400,6 +281,44 @@ TEST_F(TraceValidationTest, ATargetWithoutSpansIsNeverAMissingCall) {
   EXPECT_THAT(names(seen.unmet), ElementsAre("steps", "expected_nodes"));
 }
 
+TEST_F(TraceValidationTest, ATargetWithoutSpansHidesNoCallThatAnotherStepLost) {
+  learn(3);
+  flow_.expects_of_trace = true;
+  run_order({.announces = false});
+  subject_.steps.push_back({.step_id = "cart", .span_id = span_id(9999), .reaches_out = true});
+  const TraceValidation seen = look(true);
+  EXPECT_EQ(seen.expected_from, ExpectedFrom::kBaseline);
+  EXPECT_EQ(seen.status, ValidationStatus::kFailed);
+  EXPECT_THAT(names(seen.missing_nodes), ElementsAre("order.created"));
+}
+
+TEST_F(TraceValidationTest, AnUnexpectedCallDecidesThoughAStepsSpansAreOutstanding) {
+  expect_path({{NodeType::kApiEndpoint, "POST /orders", ""}});
+  run_order(
+      {.asks_user = false, .asks_products = false, .writes = false, .announces = false, .asks_fraud = true});
+  subject_.steps.push_back({.step_id = "cart", .span_id = span_id(9999), .reaches_out = true});
+  const TraceValidation seen = look(true);
+  EXPECT_EQ(seen.status, ValidationStatus::kFailed);
+  EXPECT_EQ(seen.path_match, false);
+  EXPECT_THAT(names(seen.unexpected_nodes), ElementsAre("POST /checks"));
+}
+
+TEST_F(TraceValidationTest, ADependencyWithoutSpansMayStillGetThem) {
+  expect_path({{NodeType::kApiEndpoint, "POST /orders", ""}});
+  TraceOf trace(1);
+  SpanOf& entry = trace.server("order-service", "POST", "/orders").under(begin(trace));
+  trace.client("order-service", "GET").under(entry).with("server.address", "fraud");
+  store_.receive(trace.spans());
+  subject_.steps.push_back({.step_id = "cart", .span_id = span_id(9999), .reaches_out = true});
+  TraceValidation seen = look(true);
+  EXPECT_EQ(seen.status, ValidationStatus::kPartial);
+  EXPECT_EQ(seen.path_status, PathStatus::kInconclusive);
+  subject_.steps.pop_back();
+  seen = look();  // complete
+  EXPECT_EQ(seen.status, ValidationStatus::kFailed);
+  EXPECT_THAT(names(seen.unexpected_nodes), ElementsAre("fraud"));
+}
+
 TEST_F(TraceValidationTest, AFailedStepAndOneThatCallsNobodyNeedNoSpans) {
   flow_.expects_of_trace = true;
   run_order();
@@ -472,187 +391,6 @@ TEST_F(TraceValidationTest, NoFalseFailureWhileAnyPartOfTheTraceIsOutstanding) {
     }
     ASSERT_EQ(look().status, ValidationStatus::kPassed);
   }
-}
-
-// ---- Slow and failed spans ----
-
-TEST_F(TraceValidationTest, ASlowSpanIsNamedAndNothingElse) {
-  learn(20);
-  run_order({.products_ms = 31});
-  const TraceValidation seen = look();
-  ASSERT_THAT(seen.slow_spans, SizeIs(1)) << seen.summary;
-  const SlowSpan& slow = seen.slow_spans[0];
-  EXPECT_EQ(slow.service, "product-service");
-  EXPECT_EQ(slow.operation, "GET /products/:id");
-  EXPECT_EQ(slow.samples, 20u);
-  EXPECT_DOUBLE_EQ(slow.duration_ms, 31);
-  EXPECT_NEAR(slow.p95_ms, 20, 0.2);
-  EXPECT_DOUBLE_EQ(slow.threshold_ms, 1.5 * slow.p95_ms);
-  EXPECT_EQ(seen.path_match, true);
-  EXPECT_THAT(seen.error_spans, IsEmpty());
-  EXPECT_EQ(seen.status, ValidationStatus::kFailed);
-  EXPECT_THAT(seen.summary, HasSubstr("product-service GET /products/:id took 31 ms"));
-}
-
-TEST_F(TraceValidationTest, OneAndAHalfTimesThePercentileIsNotSlow) {
-  learn(20);
-  run_order({.products_ms = 29});
-  EXPECT_THAT(look().slow_spans, IsEmpty());
-}
-
-TEST_F(TraceValidationTest, NineteenSamplesAreTooFew) {
-  learn(19);
-  run_order({.products_ms = 400});
-  EXPECT_THAT(look().slow_spans, IsEmpty());
-}
-
-TEST_F(TraceValidationTest, SamplesOfAllVariantsOfTheFamilyCount) {
-  learn(12);
-  learn(12, {.announces = false});
-  run_order({.products_ms = 60});
-  const TraceValidation seen = look();
-  ASSERT_THAT(seen.slow_spans, SizeIs(1));
-  EXPECT_EQ(seen.slow_spans[0].samples, 24u);
-}
-
-TEST_F(TraceValidationTest, PerformanceMayWarnOrBeOff) {
-  learn(20);
-  run_order({.products_ms = 60});
-  flow_.trace.emplace().performance = flow_file::TraceExpectations::Performance::kWarn;
-  flow_.expects_of_trace = true;
-  TraceValidation seen = look();
-  EXPECT_EQ(seen.status, ValidationStatus::kPassed);
-  EXPECT_THAT(seen.slow_spans, SizeIs(1));
-  flow_.trace->performance = flow_file::TraceExpectations::Performance::kOff;
-  seen = look();
-  EXPECT_EQ(seen.status, ValidationStatus::kPassed);
-  EXPECT_THAT(seen.slow_spans, IsEmpty());
-}
-
-TEST_F(TraceValidationTest, AFailedSpanIsNamedAndNothingElse) {
-  learn(3);
-  run_order({.products_fail = true});
-  const TraceValidation seen = look();
-  ASSERT_THAT(seen.error_spans, SizeIs(1));
-  EXPECT_EQ(seen.error_spans[0].service, "product-service");
-  EXPECT_EQ(seen.error_spans[0].error_type, "NotFound");
-  EXPECT_EQ(seen.error_spans[0].status_message, "no such product");
-  EXPECT_EQ(seen.path_match, true);
-  EXPECT_EQ(seen.status, ValidationStatus::kFailed);
-  EXPECT_THAT(seen.summary,
-              HasSubstr("product-service GET /products/:id failed with NotFound: no such product"));
-}
-
-TEST_F(TraceValidationTest, AnErrorThatIsAllowedIsListedAndFailsNothing) {
-  learn(3);
-  run_order({.products_fail = true});
-  flow_.trace.emplace().allow_errors = {"product-service/GET /products/:id"};
-  flow_.expects_of_trace = true;
-  TraceValidation seen = look();
-  ASSERT_THAT(seen.error_spans, SizeIs(1));
-  EXPECT_TRUE(seen.error_spans[0].allowed);
-  EXPECT_EQ(seen.status, ValidationStatus::kPassed) << seen.summary;
-  flow_.trace->allow_errors = {"user-service", expr::Map{{"error.type", "Timeout"}}};
-  EXPECT_EQ(look().status, ValidationStatus::kFailed);
-}
-
-TEST_F(TraceValidationTest, AFailedSpanDecidesEvenWhereThePathIsOpen) {
-  flow_.expects_of_trace = true;
-  run_order({.products_fail = true});
-  subject_.steps.push_back({.step_id = "cart", .span_id = span_id(9999), .reaches_out = true});
-  const TraceValidation seen = look(true);
-  EXPECT_EQ(seen.status, ValidationStatus::kFailed);
-  EXPECT_THAT(names(seen.unmet), ElementsAre("steps"));
-}
-
-// ---- A trace of someone else's runner ----
-
-class ForeignTraceTest : public TraceValidationTest {
- protected:
-  ForeignTraceTest() { subject_.is_run = false; }
-};
-
-TEST_F(ForeignTraceTest, TheSpanThatNeverComesIsSaidAtOnce) {
-  learn(3);
-  TraceOf trace(1);
-  order(trace, span_id(4711));
-  store_.receive(trace.spans());
-  EXPECT_EQ(look().status, ValidationStatus::kPending);
-  subject_.parent_span_id = span_id(4711);
-  const TraceValidation seen = look();
-  EXPECT_EQ(seen.status, ValidationStatus::kPassed) << seen.summary;
-  EXPECT_EQ(seen.expected_from, ExpectedFrom::kBaseline);
-}
-
-TEST_F(ForeignTraceTest, WithoutItASingleEntryCountsAsResolvedOnlyWhenTimeIsUp) {
-  learn(3);
-  TraceOf trace(1);
-  order(trace, span_id(4711));
-  store_.receive(trace.spans());
-  EXPECT_THAT(names(look().unmet), ElementsAre("parents"));
-  const TraceValidation seen = look(true);
-  EXPECT_EQ(seen.status, ValidationStatus::kPassed) << seen.summary;
-  EXPECT_THAT(seen.unmet, IsEmpty());
-}
-
-TEST_F(ForeignTraceTest, TwoEntriesWithUnknownParentsStayOpen) {
-  TraceOf trace(1);
-  order(trace, span_id(4711));
-  trace.server("cart", "GET", "/cart").under(span_id(4712));
-  store_.receive(trace.spans());
-  EXPECT_EQ(look(true).status, ValidationStatus::kPartial);
-}
-
-TEST_F(ForeignTraceTest, AnInternalEntryWithAnUnknownParentStaysOpen) {
-  TraceOf trace(1);
-  trace.span("order-service", model::SpanKind::kInternal, "work").under(span_id(4711));
-  store_.receive(trace.spans());
-  EXPECT_EQ(look(true).status, ValidationStatus::kPartial);
-}
-
-TEST_F(ForeignTraceTest, ABareTraceIdWaitsForTheTrace) {
-  subject_.flow = nullptr;
-  EXPECT_THAT(names(look().unmet), ElementsAre("spans"));
-  EXPECT_EQ(look(true).status, ValidationStatus::kPartial);
-  TraceOf trace(1);
-  order(trace);
-  store_.receive(trace.spans());
-  const TraceValidation seen = look();
-  EXPECT_EQ(seen.status, ValidationStatus::kPassed);
-  EXPECT_EQ(seen.path_status, PathStatus::kNoBaseline);
-}
-
-TEST_F(ForeignTraceTest, ATraceIsNoBaselineOfItself) {
-  learn(20);
-  TraceOf trace(1);
-  order(trace, {}, {.asks_fraud = true, .products_ms = 400});
-  store_.learn(trace.spans());  // counted before it is validated
-  const TraceValidation seen = look();
-  EXPECT_THAT(names(seen.unexpected_nodes), ElementsAre("POST /checks"));
-  ASSERT_THAT(seen.slow_spans, SizeIs(1));
-  EXPECT_EQ(seen.slow_spans[0].samples, 20u);
-}
-
-TEST_F(ForeignTraceTest, ATraceOfAKnownFlowIsTakenOutOfItsSamples) {
-  learn(19);
-  TraceOf trace(1);
-  order(trace, {}, {.products_ms = 400});
-  store_.learn(trace.spans());
-  EXPECT_THAT(look().slow_spans, IsEmpty());
-  learn(1);
-  const TraceValidation seen = look();
-  ASSERT_THAT(seen.slow_spans, SizeIs(1));
-  EXPECT_EQ(seen.slow_spans[0].samples, 20u);
-  EXPECT_NEAR(seen.slow_spans[0].p95_ms, 20, 0.2);
-}
-
-TEST_F(ForeignTraceTest, ATraceThatIsTheOnlyOneOfItsFamilyHasNoBaseline) {
-  TraceOf trace(1);
-  order(trace);
-  store_.learn(trace.spans());
-  const TraceValidation seen = look(false, 0);  // closed long ago: quiet
-  EXPECT_EQ(seen.path_status, PathStatus::kNoBaseline);
-  EXPECT_EQ(seen.status, ValidationStatus::kPassed);
 }
 
 }  // namespace

@@ -228,6 +228,16 @@ class Api:
             raise Failure(f"GET {url}: {response.status} {content[:500]!r}")
         return json.loads(content)
 
+    def put(self, path: str, document: dict) -> dict:
+        """Sends JSON; the answer's, which must be a success."""
+        body = json.dumps(document)
+        self.connection.request("PUT", self.prefix + path, body, {"Content-Type": "application/json"})
+        response = self.connection.getresponse()
+        content = response.read()
+        if response.status not in (200, 201, 202):
+            raise Failure(f"PUT {path}: {response.status} {content[:500]!r}")
+        return json.loads(content)
+
     def every(self, path: str, what: str, **query) -> list[dict]:
         """All pages of a list."""
         found, cursor = [], {}

@@ -29,3 +29,16 @@ else
   echo "tests/clients: the Go client needs Go $go_needed, here is ${go_there:-none}: its tests will be skipped"
   rm -f "$root/build/clients/go-client"
 fi
+
+kafka=$root/build/kafka
+if [[ -f $kafka/.stamp && $(<"$kafka/.stamp") == "$(hash_of kafka/pom.xml)" ]]; then
+  echo "tests/clients: Apache Kafka is up to date"
+elif command -v mvn >/dev/null; then
+  echo "tests/clients: fetching Apache Kafka"
+  rm -rf "$kafka"
+  mkdir -p "$kafka"
+  mvn -q -B -f kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$kafka/libs"
+  hash_of kafka/pom.xml >"$kafka/.stamp"
+else
+  echo "tests/clients: there is no Maven: the tests with Apache Kafka will be skipped"
+fi

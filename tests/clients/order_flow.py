@@ -46,8 +46,8 @@ class Run:
 
 
 def only_finds(run: Run, **expected: int) -> None:
-    """Nothing is wrong with the trace but what is named."""
-    lists = ("missing_nodes", "unexpected_nodes", "order_violations", "slow_spans", "failed_assertions")
+    """Nothing is wrong with the trace but what is named. Slow spans only warn: this machine promises no times."""
+    lists = ("missing_nodes", "unexpected_nodes", "order_violations", "failed_assertions")
     found = {name: len(run.validation[name]) for name in lists}
     found["error_spans"] = sum(not span["allowed"] for span in run.validation["error_spans"])
     expect_equal(f"findings in\n{run.out}\n", {k: v for k, v in found.items() if v}, expected)
@@ -67,6 +67,7 @@ def main() -> int:
             flows = [f for f in api.flows() if f["entry_operation"] == "POST /api/v1/orders" and f["occurrence_count"] >= 60]
             expect(len(flows) > 0, "no flow of an order has been seen 60 times")
 
+        api.put("/settings/telemetry", {"default_timeout_ms": 8000})  # how long a missing node is waited for
         eventually("customers have ordered often enough for a baseline", enough_traffic, 90)
         order = shop.address["order-service"]
 
@@ -85,8 +86,10 @@ def main() -> int:
             run.must(1, "failed")
             expect_equal("every step passed", {s["status"] for s in run.execution["steps"]}, {"passed"})
             expect_equal("missing_nodes", run.validation["missing_nodes"], [PRODUCT])
-            # The step's and the flow's assertions that speak of product-service.
-            only_finds(run, missing_nodes=1, failed_assertions=4)
+            # Spans that never come could still prove the assertions right: undecided, while the node is missing.
+            only_finds(run, missing_nodes=1)
+            undecided = {found["expression"] for found in run.validation["inconclusive_assertions"]}
+            expect("trace.calls('order-service', 'product-service')" in undecided, f"undecided: {undecided}")
             run.says("did not come: api_endpoint GET /api/v1/products/:id (product-service)")
 
         tally.run("without the call of product-service it fails and names the call", removed)
@@ -108,12 +111,14 @@ def main() -> int:
 
         def slow() -> None:
             products = shop.start_version("product-service", "slow")
-            run = order_flow(service=shop.start_version("order-service", PRODUCT_SERVICE_URL=products))
+            service = shop.start_version("order-service", PRODUCT_SERVICE_URL=products)
+            with tempfile.TemporaryDirectory(prefix="testmesh-slow.") as folder:
+                file = pathlib.Path(folder) / "order-flow.yaml"
+                file.write_text(FLOW.read_text().replace("performance: warn", "performance: fail"))
+                run = Run(file, "--env", f"order_service={service}", server=shop.server)
             run.must(1, "failed")
-            slow_spans = run.validation["slow_spans"]
-            services = {span["service"] for span in slow_spans}
-            expect("product-service" in services, f"slow spans: {slow_spans}")
-            expect_equal("lists with findings", not run.validation["missing_nodes"] and run.validation["path_match"], True)
+            expect_equal("path_match", run.validation["path_match"], True)
+            only_finds(run)
             run.says("slow: product-service GET /api/v1/products/:id took 1.5")
 
         tally.run("with a slow product-service it fails and names the slow spans", slow)
@@ -124,7 +129,7 @@ def main() -> int:
             run.must(1, "failed")
             errors = {(s["service"], s["operation"]) for s in run.validation["error_spans"]}
             expect(("product-service", "GET /api/v1/products/:id") in errors, f"error spans: {errors}")
-            run.says(f"{FLOW}:27:11: step create_order: status == 201: actual 502, expected 201")
+            run.says(f"{FLOW}:22:11: step create_order: status == 201: actual 502, expected 201")
 
         tally.run("with a failing product-service it fails and names the failed spans", failing)
 
@@ -182,6 +187,7 @@ flow:
   steps:
     - {id: order, action: log, config: {message: done by curl}}
   trace:
+    performance: warn
     expected_path: ["api_endpoint:POST /api/v1/orders", "api_endpoint:GET /api/v1/users/:id",
                     "api_endpoint:GET /api/v1/products/:id", "database:shop"]
   trace_assert: ["trace.spans_of('product-service') | len == %d"]

@@ -2,9 +2,6 @@
 // the engine does, and a run to validate against it.
 #pragma once
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <deque>
 #include <map>
