@@ -137,7 +137,7 @@ void ControlActions::run_other_flow(const Value& config) {
     if (found != run_.request_.flows->end()) flow = &found->second;
   }
   if (!flow) return attempt_.fail("unknown_flow", fmt::format("There is no flow `{}` to run", name), true);
-  size_t depth = 1;
+  size_t depth = 0;  // of that flow below the run's own
   for (const CallView* call = place_.call; call; call = call->outer, ++depth)
     if (call->flow == flow)
       return attempt_.fail("cycle", fmt::format("The flow `{}` runs itself, through this step", name), true);

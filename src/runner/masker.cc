@@ -156,6 +156,9 @@ void Masker::add(std::string_view secret) {
     forms.push_back(base64_core(secret, offset));
     forms.push_back(url_safe(forms.back()));
   }
+  std::ranges::sort(forms);
+  const auto repeated = std::ranges::unique(forms);
+  forms.erase(repeated.begin(), repeated.end());
   const std::unique_lock lock(mutex_);
   if (!secrets_.emplace(secret).second) return;
   for (std::string& form : forms) add_pattern(std::move(form));
@@ -166,7 +169,6 @@ void Masker::add_pattern(std::string pattern) {
   if (pattern.size() < kShortestSecret || overflowed_) return;
   const uint16_t key = first_two(pattern.data());
   std::vector<std::string>& bucket = patterns_[key];
-  if (std::ranges::find(bucket, pattern) != bucket.end()) return;
   pattern_bytes_ += pattern.size() + sizeof(std::string);
   if (pattern_bytes_ > kMostPatternBytes) {
     overflowed_ = true;
@@ -175,7 +177,7 @@ void Masker::add_pattern(std::string pattern) {
   longest_ = std::max(longest_, pattern.size());
   present_.set(key);
   const auto place =
-      std::ranges::find_if(bucket, [&](const std::string& other) { return other.size() < pattern.size(); });
+      std::ranges::lower_bound(bucket, pattern.size(), std::ranges::greater(), &std::string::size);
   bucket.insert(place, std::move(pattern));
 }
 
@@ -272,7 +274,7 @@ bool Masker::is_secret_text(std::string_view text) const {
 bool Masker::mask_into(std::string_view text, std::string& out) const {
   std::vector<Range> found;  // apart, in order
   const auto note = [&found](size_t begin, size_t end) {
-    if (!found.empty() && begin < found.back().end)
+    if (!found.empty() && begin <= found.back().end)
       found.back().end = std::max(found.back().end, end);
     else
       found.push_back({begin, end});
@@ -294,7 +296,8 @@ bool Masker::mask_into(std::string_view text, std::string& out) const {
   // Also the password of a URL that is too short to be looked for by value.
   std::vector<Range> passwords;
   for (size_t at = text.find("://"); at != std::string_view::npos; at = text.find("://", at + 3))
-    if (const Range password = url_password(text, at); password.begin < password.end)
+    if (const Range password = url_password(text, at);
+        password.begin < password.end && text.substr(password.begin, password.end - password.begin) != kMask)
       passwords.push_back(password);
   if (!passwords.empty()) {
     std::vector<Range> all = std::move(found);

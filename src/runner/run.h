@@ -120,16 +120,16 @@ struct TraceLook {
   // question names them) is there. When not, the rest says nothing.
   bool found = false;
   bool complete = false;  // no span is under way
-  model::TraceId trace_id;
+  model::TraceId trace_id = {};
   uint64_t span_count = 0;  // without the runner's
   struct Outcome {
     bool passed = false;   // as the trace is now
     bool settled = false;  // whatever spans may come, it stays so
-    expr::Value actual;
-    std::optional<expr::Value> expected;
-    std::optional<std::string> error;
+    expr::Value actual = {};
+    std::optional<expr::Value> expected = {};
+    std::optional<std::string> error = {};
   };
-  std::vector<Outcome> outcomes;  // one of each assertion
+  std::vector<Outcome> outcomes = {};  // one of each assertion
 };
 
 struct RunServices {
