@@ -26,8 +26,8 @@ using expr::Value;
 
 constexpr double kNanosPerMilli = 1e6;
 constexpr uint32_t kNoPosition = UINT32_MAX;
-// Selectors within loops cost the trace's length each: about a second in all.
-constexpr uint64_t kMostLookedAt = 100'000'000;
+// Selectors within loops may cost the trace's length each: some seconds in all.
+constexpr uint64_t kMostLookedAt = 1'000'000'000;
 
 double milliseconds(uint64_t nanos) { return static_cast<double>(nanos) / kNanosPerMilli; }
 
