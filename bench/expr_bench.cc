@@ -91,9 +91,10 @@ void compile(benchmark::State& state) {
 BENCHMARK(compile)->DenseRange(0, 3)->Unit(benchmark::kMicrosecond);
 
 void evaluate_response(benchmark::State& state) {
-  const auto program = Program::compile("response.status == 200 and body.items[0].id exists and len(body.items) >= 2");
-  const MapEnvironment names(
-      Map{{"response", Map{{"status", 200}}}, {"body", Map{{"items", List{Map{{"id", "a"}}, Map{{"id", "b"}}}}}}});
+  const auto program =
+      Program::compile("response.status == 200 and body.items[0].id exists and len(body.items) >= 2");
+  const MapEnvironment names(Map{{"response", Map{{"status", 200}}},
+                                 {"body", Map{{"items", List{Map{{"id", "a"}}, Map{{"id", "b"}}}}}}});
   for (auto _ : state) benchmark::DoNotOptimize(program->evaluate(names));
 }
 BENCHMARK(evaluate_response);

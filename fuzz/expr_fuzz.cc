@@ -48,14 +48,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (value) {
     require(value->value.depth() <= expr::kMaxValueDepth);
     std::string json;
-    if (expr::write_json(json, value->value, expr::JsonStyle::kCompact, 1 << 20)) require(expr::parse_json(json).has_value());
+    if (expr::write_json(json, value->value, expr::JsonStyle::kCompact, 1 << 20))
+      require(expr::parse_json(json).has_value());
     (void)expr::describe(value->value);
   }
   const std::string printed = program->print();
   const auto again = expr::Program::compile(printed, kLimits);
   // What is printed may be too long or, in parentheses, nested too deep.
   if (!again) {
-    require(printed.size() > kLimits.source_bytes || again.error().message.find("nested more than") != std::string::npos);
+    require(printed.size() > kLimits.source_bytes ||
+            again.error().message.find("nested more than") != std::string::npos);
     return 0;
   }
   require(expr::same_tree(program->root(), again->root()));

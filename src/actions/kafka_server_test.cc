@@ -128,7 +128,9 @@ TEST_F(KafkaServer, NowIsWhenTheRunBegan) {
   produce({{"payload", "before"}});
   const ActionOutcome first = consume({});
   ASSERT_EQ(told(first), "");
-  std::this_thread::sleep_for(5ms);  // timestamps of Kafka are milliseconds
+  // Timestamps of Kafka are milliseconds: the next one must have come.
+  const auto sent_at = base::system_clock().now() / 1'000'000;
+  while (base::system_clock().now() / 1'000'000 == sent_at) std::this_thread::yield();
   ActionFixture next_run;
   next_run.run_started_at = base::system_clock().now();
   EXPECT_THAT(told(next_run.run(kafka_consumer_action(),
@@ -143,12 +145,14 @@ TEST_F(KafkaServer, NowIsWhenTheRunBegan) {
 TEST_F(KafkaServer, AMessageThatComesWhileWeWait) {
   produce({{"payload", "old"}});
   run_started_at = 0;  // since the step begins
-  ActionFixture other;
+  std::atomic<bool> came_one = false;
   std::jthread later([&] {
-    std::this_thread::sleep_for(500ms);
-    other.run(kafka_producer_action(), {{"brokers", brokers}, {"topic", topic}, {"payload", "new"}});
+    ActionFixture other;
+    while (!came_one)
+      other.run(kafka_producer_action(), {{"brokers", brokers}, {"topic", topic}, {"payload", "new"}});
   });
   const ActionOutcome came = consume({});
+  came_one = true;
   ASSERT_EQ(told(came), "");
   EXPECT_EQ(*message(came).find("value"), Value("new"));
 }
@@ -245,14 +249,18 @@ TEST_F(KafkaServer, TheBrokerIsReachedOnlyWhereTheListAllows) {
 TEST_F(KafkaServer, ARunThatIsCancelled) {
   produce({{"payload", "x"}});
   run_started_at = 0;
-  std::jthread canceller([this] {
-    std::this_thread::sleep_for(700ms);
+  SteadyTime cancelled_at;
+  std::jthread canceller([&] {
+    ActionFixture other;  // takes a moment: the topic is new
+    other.run(kafka_producer_action(), {{"brokers", brokers}, {"topic", unique("other")}, {"payload", "x"}});
+    cancelled_at = std::chrono::steady_clock::now();
     cancelled = true;
   });
-  const auto start = std::chrono::steady_clock::now();
-  EXPECT_THAT(told(consume({})), StartsWith("cancelled: the run was cancelled while waiting for messages"));
-  std::printf("    after %.0f ms\n",
-              std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  EXPECT_THAT(told(consume({})), StartsWith("cancelled: the run was cancelled while "));
+  canceller.join();
+  std::printf(
+      "    %.0f ms after it was cancelled\n",
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - cancelled_at).count());
 }
 
 TEST_F(KafkaServer, ManyStepsAtOnce) {

@@ -6,8 +6,6 @@
 #include <charconv>
 #include <cmath>
 
-#include "api/attribute_query.h"
-
 namespace testmesh::api {
 namespace {
 
@@ -142,14 +140,6 @@ std::expected<std::optional<store::StatusFilter>, Failure> status_of(const Call&
   if (*text == "ok") return store::StatusFilter::kOk;
   if (*text == "error") return store::StatusFilter::kError;
   return std::unexpected(bad_parameter("status", "`status` must be unset, ok or error"));
-}
-
-std::expected<std::optional<store::AttributeEquals>, Failure> attribute_of(const Call& call) {
-  const auto text = text_of(call, "q");
-  if (!text) return std::nullopt;
-  auto query = parse_attribute_query(*text);
-  if (!query) return std::unexpected(bad_parameter("q", std::move(query).error().message));
-  return std::move(*query);
 }
 
 std::optional<std::string> text_of(const Call& call, std::string_view name) {

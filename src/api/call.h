@@ -81,7 +81,6 @@ std::expected<std::optional<double>, Failure> share_of(const Call&, std::string_
 // Milliseconds with a fraction, as nanoseconds.
 std::expected<std::optional<uint64_t>, Failure> milliseconds_of(const Call&, std::string_view name);
 std::expected<std::optional<store::StatusFilter>, Failure> status_of(const Call&);
-std::expected<std::optional<store::AttributeEquals>, Failure> attribute_of(const Call&);
 // Absent or empty: none.
 std::optional<std::string> text_of(const Call&, std::string_view name);
 

@@ -1,6 +1,7 @@
 // Runs of flows, verdicts on traces.
 #include <fmt/format.h>
 
+#include "api/exported_flow.h"
 #include "api/json_body.h"
 #include "api/routes.h"
 #include "executions/execution_json.h"
@@ -120,15 +121,6 @@ std::optional<ExecutionStatus> status_named(std::string_view name) {
 
 Failure no_such_execution() { return not_found("There is no such execution in this workspace"); }
 
-// A discovered flow as a flow file, to be run with variables such as base_url.
-std::expected<std::string, Failure> exported_flow(Context& context, const model::Workspace& workspace,
-                                                  std::string_view text) {
-  TRY_ASSIGN(const model::FlowId id, flow_id_of(text));
-  if (!context.store.flow(workspace.id, id))
-    return std::unexpected(not_found("There is no such flow in this workspace"));
-  return std::unexpected(Failure(422, "unprocessable", "Flows are run by their text in this version"));
-}
-
 Reply pending() { return {.status = 202, .body = R"({"status":"pending"})"}; }
 
 }  // namespace
@@ -143,7 +135,8 @@ Answer start_execution(Context& context, const Call& call) {
                 "Give one of `flow` (the text of a flow), `flow_id` (of a discovered flow) "
                 "and `trace_id` (of someone else's run, with or without `flow`)"));
   if (flow_id) {
-    TRY_ASSIGN(wanted.flow, exported_flow(context, *call.workspace, *flow_id));
+    TRY_ASSIGN(const model::FlowId id, flow_id_of(*flow_id));
+    TRY_ASSIGN(wanted.flow, exported_flow(context, call.workspace->id, id, flow_export::Mode::kTrace));
   }
   auto started = context.executions.start(call.workspace->id, std::move(wanted));
   if (!started) return std::unexpected(failure_of(started.error()));

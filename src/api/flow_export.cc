@@ -1,6 +1,5 @@
 // Discovered flows as flow files.
-#include "flow_export/flow_export.h"
-
+#include "api/exported_flow.h"
 #include "api/json_body.h"
 #include "api/routes.h"
 
@@ -21,23 +20,26 @@ std::expected<flow_export::Mode, Failure> mode_in(const Call& call) {
 
 }  // namespace
 
-Answer export_flow(Context& context, const Call& call) {
-  TRY_ASSIGN(const model::FlowId id, flow_id_of(call.path_values[1]));
-  TRY_ASSIGN(const flow_export::Mode mode, mode_in(call));
-  const auto flow = context.store.flow(call.workspace->id, id);
+std::expected<std::string, Failure> exported_flow(Context& context, const model::WorkspaceId& workspace,
+                                                  const model::FlowId& id, flow_export::Mode mode) {
+  const auto flow = context.store.flow(workspace, id);
   if (!flow) return std::unexpected(not_found("There is no such flow in this workspace"));
   std::optional<store::TraceDetail> sample;
   for (const model::TraceId& trace : flow_export::samples_of(*flow)) {
-    TRY_ASSIGN(auto detail, context.store.trace(call.workspace->id, trace));
+    TRY_ASSIGN(auto detail, context.store.trace(workspace, trace));
     if (!detail || !flow_export::is_fit(*detail)) continue;
     sample = std::move(detail);
     break;
   }
+  return flow_export::export_flow(*flow, sample ? &*sample : nullptr, mode);
+}
+
+Answer export_flow(Context& context, const Call& call) {
+  TRY_ASSIGN(const model::FlowId id, flow_id_of(call.path_values[1]));
+  TRY_ASSIGN(const flow_export::Mode mode, mode_in(call));
+  TRY_ASSIGN(const std::string yaml, exported_flow(context, call.workspace->id, id, mode));
   Reply reply;
-  JsonWriter json(reply.body);
-  json.begin_object()
-      .field("yaml", flow_export::export_flow(*flow, sample ? &*sample : nullptr, mode))
-      .end_object();
+  JsonWriter(reply.body).begin_object().field("yaml", yaml).end_object();
   return reply;
 }
 

@@ -15,9 +15,11 @@ const Parameter kLimit{"limit", R"({"type":"integer","minimum":1,"maximum":1000,
 const Parameter kCursor{"cursor", kText, "The `next_cursor` of the answer before."};
 const Parameter kQuery{
     "q", kText,
-    "An expression over a span. Understood so far: the equality of one attribute, "
-    "`attributes['http.route'] == '/orders'` or `resource['service.version'] == \"1.2\"`, with a "
-    "string, a number, true or false."};
+    "An expression over a span, such as `attributes['http.response.status_code'] >= 500 and service == "
+    "'cart'`. Names are the members of a span: service, operation, name, kind, status, duration_ms, "
+    "attributes, resource, events, links… What cannot be evaluated, such as an attribute that a span does "
+    "not have, does not match. After three seconds the search ends with what it has, and "
+    "`total_is_lower_bound`."};
 const Parameter kService{"service", kText, "Some span is of this service."};
 const Parameter kOperation{"operation", kText, "Some span has this name, or this templated operation."};
 const Parameter kSince{"since", kTime, "Started at this time or later."};
@@ -160,9 +162,9 @@ std::vector<Route> make_routes() {
       {"GET", "/api/v1/workspaces/{workspace_id}/telemetry/flows/{flow_id}/histogram", show_flow_histogram,
        "getFlowHistogram", "Occurrences, errors and durations by minute (24 h) and hour", 200,
        "FlowHistogram"},
-      {"POST", "/api/v1/workspaces/{workspace_id}/telemetry/flows/{flow_id}/export", export_flow, "exportFlow",
-       "The flow as a flow file: a step each node, or its entry with what the trace must show", 200,
-       "ExportedFlow", "FlowExport"},
+      {"POST", "/api/v1/workspaces/{workspace_id}/telemetry/flows/{flow_id}/export", export_flow,
+       "exportFlow", "The flow as a flow file: a step each node, or its entry with what the trace must show",
+       200, "ExportedFlow", "FlowExport"},
       {"GET",
        "/api/v1/workspaces/{workspace_id}/telemetry/traces",
        search_traces,

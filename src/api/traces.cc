@@ -1,5 +1,6 @@
 // Stored traces and spans.
 #include "api/routes.h"
+#include "api/span_filter.h"
 #include "api/span_json.h"
 #include "api/trace_query.h"
 #include "otlp/convert.h"
@@ -16,7 +17,9 @@ std::expected<store::TraceQuery, Failure> trace_query_of(const Call& call) {
   TRY_ASSIGN(query.test, bool_of(call, "test"));
   TRY_ASSIGN(query.since, time_of(call, "since"));
   TRY_ASSIGN(query.until, time_of(call, "until"));
-  TRY_ASSIGN(query.attribute, attribute_of(call));
+  TRY_ASSIGN(SpanFilter filter, span_filter_of(call));
+  query.attribute = std::move(filter.attribute);
+  query.matches = std::move(filter.matches);
   TRY_ASSIGN(query.limit, limit_of(call));
   query.cursor = cursor_of(call);
   return query;
@@ -81,7 +84,9 @@ Answer search_spans(Context& context, const Call& call) {
   TRY_ASSIGN(query.status, status_of(call));
   TRY_ASSIGN(query.since, time_of(call, "since"));
   TRY_ASSIGN(query.until, time_of(call, "until"));
-  TRY_ASSIGN(query.attribute, attribute_of(call));
+  TRY_ASSIGN(SpanFilter filter, span_filter_of(call));
+  query.attribute = std::move(filter.attribute);
+  query.matches = std::move(filter.matches);
   TRY_ASSIGN(query.limit, limit_of(call));
   query.cursor = cursor_of(call);
   TRY_ASSIGN(const store::SpanPage page, context.store.search_spans(call.workspace->id, query));

@@ -68,16 +68,31 @@ bool equals_model(const model::Value& wanted, const model::Value& value) {
 class RowFilter {
  public:
   RowFilter(std::optional<std::string> service, std::optional<std::string> operation,
-            std::optional<store::AttributeEquals> attribute)
-      : service_(std::move(service)), operation_(std::move(operation)), attribute_(std::move(attribute)) {}
+            std::optional<store::AttributeEquals> attribute, store::SpanPredicate predicate)
+      : service_(std::move(service)),
+        operation_(std::move(operation)),
+        attribute_(std::move(attribute)),
+        predicate_(std::move(predicate)) {}
 
-  bool asks_spans() const { return attribute_.has_value(); }
+  bool asks_spans() const { return attribute_.has_value() || predicate_; }
+  // The predicate asked for the end of the search.
+  bool stopped() const { return stopped_; }
 
   // The operation as the span's own name; a templated one is the caller's to
   // compare.
-  bool matches(const store::Partition& partition, const Row& row, bool operation_known = false) {
+  bool matches(const model::TraceId& trace, const store::Partition& partition, const Row& row,
+               bool operation_known) {
+    if (stopped_) return false;
+    if (row.shape == encoding::kGenericShape) return matches_decoded(trace, partition, row, operation_known);
+    if (!row_matches(partition, row, operation_known)) return false;
+    if (!predicate_) return true;
+    const auto spans = decode_rows(trace, {{&partition, &row, -1, {}}});
+    return spans && !spans->empty() && says_yes(spans->front());
+  }
+
+ private:
+  bool row_matches(const store::Partition& partition, const Row& row, bool operation_known) {
     const encoding::Dictionary& dictionary = partition.dictionary;
-    if (row.shape == encoding::kGenericShape) return matches_decoded(partition, row, operation_known);
     if (service_ && dictionary.resource(row.resource).service != *service_) return false;
     if (operation_ && !operation_known && !name_is(dictionary, row)) return false;
     if (!attribute_) return true;
@@ -85,7 +100,12 @@ class RowFilter {
                                 : attribute_matches(dictionary, row);
   }
 
- private:
+  bool says_yes(const model::Span& span) {
+    const store::SpanAnswer answer = predicate_(span);
+    stopped_ = answer == store::SpanAnswer::kStop;
+    return answer == store::SpanAnswer::kYes;
+  }
+
   bool name_is(const encoding::Dictionary& dictionary, const Row& row) const {
     const ShapeEntry& shape = dictionary.shape(row.shape);
     if (!shape.name_as_value) return shape.name == *operation_;
@@ -137,13 +157,15 @@ class RowFilter {
     return found->second;
   }
 
-  bool matches_decoded(const store::Partition& partition, const Row& row, bool operation_known) {
-    const auto spans = decode_rows({{1}}, {{&partition, &row, -1, {}}});
+  bool matches_decoded(const model::TraceId& trace, const store::Partition& partition, const Row& row,
+                       bool operation_known) {
+    const auto spans = decode_rows(trace, {{&partition, &row, -1, {}}});
     if (!spans || spans->empty()) return false;
     const model::Span& span = spans->front();
     if (service_ && model::service_name(*span.resource) != *service_) return false;
     if (operation_ && !operation_known && span.name != *operation_) return false;
-    return !attribute_ || has(attribute_->resource ? span.resource->attributes : span.attributes);
+    if (attribute_ && !has(attribute_->resource ? span.resource->attributes : span.attributes)) return false;
+    return !predicate_ || says_yes(span);
   }
 
   bool has(const std::vector<model::KeyValue>& attributes) const {
@@ -153,6 +175,8 @@ class RowFilter {
 
   std::optional<std::string> service_, operation_;
   std::optional<store::AttributeEquals> attribute_;
+  store::SpanPredicate predicate_;
+  bool stopped_ = false;
   std::unordered_map<uint64_t, bool> resources_;
 };
 
@@ -433,7 +457,7 @@ base::Result<store::TracePage> Engine::search_traces(const model::WorkspaceId& i
   };
   store::TracePage page;
   Newest<store::TraceSummary> newest(query.limit, after);
-  RowFilter rows(query.service, query.operation, query.attribute);
+  RowFilter rows(query.service, query.operation, query.attribute, query.matches);
   KindFilter kinds(query.service, query.operation);
   size_t decoded = 0;
   std::unordered_set<model::TraceId> matched_parts;  // of traces in parts: already found
@@ -443,12 +467,13 @@ base::Result<store::TracePage> Engine::search_traces(const model::WorkspaceId& i
         if (wanted || !in_range(query, summary.start, summary.duration_ns, summary.error_count > 0,
                                 summary.is_test_generated))
           return true;
-        if (query.service || query.operation || query.attribute) {
+        if (query.service || query.operation || rows.asks_spans()) {
           const bool some = std::ranges::any_of(trace.spans, [&](const TraceRows::Span& span) {
-            return rows.matches(*span.partition, *span.row,
+            return rows.matches(summary.trace_id, *span.partition, *span.row,
                                 query.operation && span.operation == *query.operation);
           });
-          if (!some) return true;
+          if (rows.stopped()) page.total_is_lower_bound = true;
+          if (!some) return !rows.stopped();
         }
         ++page.total;
         if (Place place{summary.start, id_bytes(summary.trace_id)}; newest.wants(place))
@@ -472,9 +497,10 @@ base::Result<store::TracePage> Engine::search_traces(const model::WorkspaceId& i
           }
           TRY_ASSIGN(const store::Record record, stored.record());
           const bool some = std::ranges::any_of(record.spans, [&](const store::RecordSpan& span) {
-            return rows.matches(*stored.partition, span.row, verdict == Verdict::kYes);
+            return rows.matches(line.id, *stored.partition, span.row, verdict == Verdict::kYes);
           });
-          if (!some) return true;
+          if (rows.stopped()) page.total_is_lower_bound = true;
+          if (!some) return !rows.stopped();
           if (line.flags & TraceLine::kHasOlder) matched_parts.insert(line.id);
         }
         ++page.total;
@@ -511,19 +537,20 @@ base::Result<store::SpanPage> Engine::search_spans(const model::WorkspaceId& id,
   TRY_ASSIGN(const std::optional<Place> after, from_cursor(query.cursor, 24));
   store::SpanPage page;
   Newest<model::Span> newest(query.limit, after);
-  RowFilter rows(query.service, query.operation, query.attribute);
-  const auto matches = [&](const store::Partition& partition, const Row& row, std::string_view operation) {
+  RowFilter rows(query.service, query.operation, query.attribute, query.matches);
+  const auto matches = [&](const model::TraceId& trace, const store::Partition& partition, const Row& row,
+                           std::string_view operation) {
     if (query.since && row.start < *query.since) return false;
     if (query.until && row.start >= *query.until) return false;
     if (query.status) {
       const auto status = status_of(partition, row);
       if (status != *query.status) return false;
     }
-    return rows.matches(partition, row, query.operation && operation == *query.operation);
+    return rows.matches(trace, partition, row, query.operation && operation == *query.operation);
   };
   const auto offer = [&](const model::TraceId& trace, const store::Partition& partition, const Row& row,
                          std::string_view operation) -> base::Result<void> {
-    if (!matches(partition, row, operation)) return {};
+    if (!matches(trace, partition, row, operation)) return {};
     ++page.total;
     Place place{row.start,
                 id_bytes(trace) + std::string(reinterpret_cast<const char*>(row.id.bytes.data()), 8)};
@@ -535,7 +562,8 @@ base::Result<store::SpanPage> Engine::search_spans(const model::WorkspaceId& id,
   const auto offer_rows = [&](const TraceRows& trace) -> base::Result<bool> {
     for (const TraceRows::Span& span : trace.spans)
       TRY(offer(trace.summary.trace_id, *span.partition, *span.row, span.operation));
-    return true;
+    if (rows.stopped()) page.total_is_lower_bound = true;
+    return !rows.stopped();
   };
   if (query.trace_id) {
     Shard& shard = *shards_[shard_index(*query.trace_id)];
@@ -566,7 +594,8 @@ base::Result<store::SpanPage> Engine::search_spans(const model::WorkspaceId& id,
             if (query.operation) operation = templated_name(*stored.partition, span.row);
             TRY(offer(stored.line.id, *stored.partition, span.row, operation));
           }
-          return true;
+          if (rows.stopped()) page.total_is_lower_bound = true;
+          return !rows.stopped();
         },
         page.total_is_lower_bound);
     TRY(scanned);

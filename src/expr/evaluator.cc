@@ -158,6 +158,15 @@ bool Evaluator::truth(const Node& node, bool& out) {
     const Value* left = operand(node.child(0), storage);
     return left && comparison(node, *left, out);
   }
+  if (node.kind == NodeKind::kBinary && (node.op == Op::kAnd || node.op == Op::kOr)) {
+    // Long chains of them are for binary_chain().
+    const Node& first = node.child(0);
+    if (first.kind != NodeKind::kBinary ||
+        (is_comparison(first.op) && first.child(0).kind != NodeKind::kBinary)) {
+      if (!truth(first, out)) return false;
+      return out == (node.op == Op::kOr) || truth(node.child(1), out);
+    }
+  }
   Value storage;
   const Value* value = operand(node, storage);
   if (!value) return false;

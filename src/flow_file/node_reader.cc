@@ -73,6 +73,7 @@ std::vector<Problem> NodeReader::take_problems() {
 
 void NodeReader::unknown_key(const Node& key, std::string_view title, std::span<const std::string_view> known,
                              std::string_view hint) {
+  if (problems_.size() > kMostProblems) return;  // a guess for each costs time
   std::string more(hint);
   if (more.empty()) {
     const std::string_view near = base::nearest(key.text, known);

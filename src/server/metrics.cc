@@ -45,7 +45,7 @@ class Families {
 }  // namespace
 
 std::string metrics_text(const engine::Engine& engine, const ingest::IngestCounters& ingest,
-                         const http::ServerStats& server) {
+                         const http::ServerStats& server, const executions::ExecutionCounts& runs) {
   const engine::Counters& c = engine.counters();
   const auto value = [](const std::atomic<uint64_t>& counter) {
     return static_cast<double>(counter.load(std::memory_order_relaxed));
@@ -130,6 +130,21 @@ std::string metrics_text(const engine::Engine& engine, const ingest::IngestCount
             static_cast<double>(server.timeouts));
   f.gauge("testmesh_http_buffered_bytes", "Request bodies in memory",
           static_cast<double>(server.buffered_bytes));
+  f.gauge("testmesh_http_streams", "Answers that are being streamed", static_cast<double>(server.streams));
+  f.gauge("testmesh_executions_queued", "Executions that wait for a thread",
+          static_cast<double>(runs.queued));
+  f.gauge("testmesh_executions_running", "Executions whose steps run", static_cast<double>(runs.running));
+  f.gauge("testmesh_executions_validating", "Executions whose trace is waited for",
+          static_cast<double>(runs.validating));
+  f.counter("testmesh_executions_total", "Executions that ended", "status",
+            {{"passed", runs.passed},
+             {"failed", runs.failed},
+             {"error", runs.error},
+             {"cancelled", runs.cancelled}});
+  f.counter("testmesh_executions_refused_total", "Executions refused for want of room",
+            static_cast<double>(runs.refused));
+  f.counter("testmesh_executions_lost_spans_total", "Spans of runs that the store did not take in time",
+            static_cast<double>(runs.lost_spans));
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   f.counter("process_cpu_seconds_total", "User and system CPU time",

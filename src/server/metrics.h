@@ -5,11 +5,13 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "executions/execution_service.h"
 #include "ingest/otlp_http.h"
 #include "transport/http/server.h"
 
 namespace testmesh::server {
 
-std::string metrics_text(const engine::Engine&, const ingest::IngestCounters&, const http::ServerStats&);
+std::string metrics_text(const engine::Engine&, const ingest::IngestCounters&, const http::ServerStats&,
+                         const executions::ExecutionCounts&);
 
 }  // namespace testmesh::server

@@ -74,7 +74,7 @@ std::string apply_file(CLI::App& app, const std::string& path) {
 bool parse_serve_options(int argc, const char* const* argv, ServeOptions& options, int& exit_code) {
   CLI::App app("Starts the server: OTLP in, flows out, one port, one data directory.", "testmesh serve");
   app.footer(kExamples);
-  std::string idle = "10s", config, graph = "on";
+  std::string idle = "10s", config, graph = "on", run_hosts;
   const auto add = [&](const std::string& name, auto& value, const std::string& text) {
     return app.add_option("--" + name, value, text)->envname(environment_name(name))->capture_default_str();
   };
@@ -98,6 +98,11 @@ bool parse_serve_options(int argc, const char* const* argv, ServeOptions& option
       ->check(CLI::IsMember({"on", "off"}));
   add("max-flows", options.max_flows, "flows of one workspace; past it rare ones give way to new ones")
       ->check(CLI::Range(100, 10'000'000));
+  add("run-hosts", run_hosts,
+      "what runs in this server may reach, comma-separated: names with *, addresses, networks, each with or "
+      "without a port (*.shop.test,10.0.0.0/8,db:5432); empty: everything but link-local and metadata "
+      "addresses");
+  add("run-concurrency", options.run_concurrency, "runs at once; others wait")->check(CLI::Range(1, 1000));
   add("log-level", options.log_level, "trace, debug, info, warn or error")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   app.add_flag("--require-workspace", options.require_workspace,
@@ -130,6 +135,13 @@ bool parse_serve_options(int argc, const char* const* argv, ServeOptions& option
   if (const std::string problem = parse_duration(idle, options.trace_idle_timeout); !problem.empty())
     return usage("--trace-idle-timeout: " + problem);
   options.graph = graph == "on";
+  for (size_t begin = 0; begin < run_hosts.size();) {
+    const size_t end = std::min(run_hosts.find(',', begin), run_hosts.size());
+    std::string pattern = run_hosts.substr(begin, end - begin);
+    std::erase(pattern, ' ');
+    if (!pattern.empty()) options.run_hosts.push_back(std::move(pattern));
+    begin = end + 1;
+  }
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   if (options.threads == 0) options.threads = cores;
   options.shards_given = options.shards != 0;

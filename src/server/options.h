@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace testmesh::server {
 
@@ -23,7 +24,9 @@ struct ServeOptions {
   uint64_t max_open_mib = 384;
   uint64_t max_flows = 20'000;
   std::string log_level = "info";
-  bool graph = true;  // the System Graph counts new traces
+  bool graph = true;                   // the System Graph counts new traces
+  std::vector<std::string> run_hosts;  // what runs may reach; empty: all but what is never reached
+  unsigned run_concurrency = 16;       // runs at once
 };
 
 // Reads the command line. Returns true to go on; otherwise `exit_code` is what

@@ -1,8 +1,11 @@
 #include "server/running_server.h"
 
 #include <arpa/inet.h>
+#include <spdlog/spdlog.h>
 
+#include "api/event_hub.h"
 #include "api/rest_api.h"
+#include "executions/execution_service.h"
 #include "ingest/otlp_http.h"
 #include "otlp/convert.h"
 #include "server/metrics.h"
@@ -59,23 +62,30 @@ struct RunningServer::Impl {
   bool require_workspace = false;
   ingest::IngestCounters ingest_counters;
   store::GraphLayers graph_layers;
+  std::unique_ptr<api::EventHub> events;
+  std::unique_ptr<executions::ExecutionService> executions;
   ingest::OtlpHttp otlp;
   std::unique_ptr<http::Server> server;  // set before anything asks for metrics
   api::RestApi rest;
   std::string url, otlp_http = "off";
 
-  Impl(Storage opened, const ServeOptions& options)
+  Impl(Storage opened, std::unique_ptr<api::EventHub> hub, std::unique_ptr<executions::ExecutionService> runs,
+       const ServeOptions& options)
       : storage(std::move(opened)),
         require_workspace(options.require_workspace),
         graph_layers(*storage.documents),
+        events(std::move(hub)),
+        executions(std::move(runs)),
         otlp(
             {}, *storage.engine,
             [this](std::string_view header, std::string_view authorization) {
               return storage.registry->resolve_ingest(header, authorization, require_workspace);
             },
             otlp::json_to_protobuf, ingest_counters),
-        rest(*storage.registry, *storage.engine, graph_layers,
-             [this] { return metrics_text(*storage.engine, ingest_counters, server->stats()); },
+        rest(*storage.registry, *storage.engine, graph_layers, *executions, *events,
+             [this] {
+               return metrics_text(*storage.engine, ingest_counters, server->stats(), executions->counts());
+             },
              {.workers = 2, .version = kVersion}) {
     server = std::make_unique<http::Server>(http::ServerOptions{.threads = options.threads},
                                             [this](http::Request request, http::Responder respond) {
@@ -102,7 +112,19 @@ base::Result<std::unique_ptr<RunningServer>> RunningServer::start(const ServeOpt
               "' is not. Listen on 127.0.0.1 and put a proxy that checks who may enter in front of it, or "
               "reach it through an SSH tunnel (API keys for every request come in a later version).");
   TRY_ASSIGN(Storage storage, open_storage(options));
-  auto impl = std::make_unique<Impl>(std::move(storage), options);
+  auto events = std::make_unique<api::EventHub>(*storage.engine, [engine = storage.engine.get()] {
+    return engine->counters().received_spans.load(std::memory_order_relaxed);
+  });
+  executions::ExecutionServiceOptions runs;
+  runs.concurrency = options.run_concurrency;
+  runs.hosts = actions::HostPolicy(options.run_hosts);
+  runs.warn = [](const std::string& text) { spdlog::warn(text); };
+  TRY_ASSIGN(auto executions,
+             executions::ExecutionService::open(
+                 *storage.documents, *storage.engine, *storage.engine, *storage.registry, std::move(runs),
+                 [view = events.get()](const model::WorkspaceId& workspace, std::string_view event,
+                                       const std::string& json) { view->publish(workspace, event, json); }));
+  auto impl = std::make_unique<Impl>(std::move(storage), std::move(events), std::move(executions), options);
   TRY_ASSIGN(const http::Endpoint listening, impl->server->listen(options.listen));
   impl->url = url_of(listening);
   if (options.otlp_http != "off") {
@@ -119,6 +141,8 @@ base::Result<std::unique_ptr<RunningServer>> RunningServer::start(const ServeOpt
 void RunningServer::stop() {
   impl_->server->stop();
   impl_->rest.stop();
+  impl_->executions->stop();
+  impl_->events->stop();
   impl_->storage.engine->stop();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,6 +71,12 @@ struct AttributeEquals {
   bool resource = false;
 };
 
+// A question about a span alone. Asked of those that everything else lets through,
+// by one thread, under locks of the store: it may take its time only in total, and
+// says kStop when that is used up, which ends the search (total_is_lower_bound).
+enum class SpanAnswer : uint8_t { kNo, kYes, kStop };
+using SpanPredicate = std::function<SpanAnswer(const model::Span&)>;
+
 struct TraceQuery {
   std::optional<std::string> service;    // some span is of it
   std::optional<std::string> operation;  // some span has that name, or templated operation
@@ -78,7 +85,8 @@ struct TraceQuery {
   std::optional<model::FlowId> flow;
   std::optional<bool> test;
   std::optional<base::UnixNanos> since, until;  // entry start, [since, until)
-  std::optional<AttributeEquals> attribute;     // some span has it
+  std::optional<AttributeEquals> attribute;     // some span has it,
+  SpanPredicate matches;                        // and the same one matches; null: any does
   size_t limit = 50;
   std::string cursor;
 };
@@ -96,6 +104,7 @@ struct SpanQuery {
   std::optional<StatusFilter> status;  // of the span itself
   std::optional<base::UnixNanos> since, until;
   std::optional<AttributeEquals> attribute;
+  SpanPredicate matches;  // null: any does
   size_t limit = 50;
   std::string cursor;
 };

@@ -74,4 +74,6 @@ const model::Value* find_by_any_name(const std::vector<model::KeyValue>& attribu
   return nullptr;
 }
 
+bool has_other_names(std::string_view key) { return !names_for(key).empty(); }
+
 }  // namespace testmesh::validation

@@ -19,6 +19,7 @@ import threading
 SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR = 0x8913, 0x8914, 0x8916
 IFF_UP = 1
 SKIPPED = 77
+TESTS = 4  # AddressGuard.* of that program
 
 TRAPS = ["169.254.169.254", "169.254.0.1", "100.100.100.200", "192.0.0.192", "168.63.129.16"]
 NAMES = {
@@ -87,7 +88,13 @@ def inside(program):
             "TESTMESH_GUARD_REFUSED": " ".join(SPELLINGS + [name for name in NAMES if name != "fine.test"]),
             "TESTMESH_GUARD_ALLOWED": "127.0.0.1 0.0.0.0 fine.test 127.1 localhost",
         }
-        result = subprocess.run([program, "--gtest_filter=AddressGuard.*"], env=environment, check=False)
+        result = subprocess.run(
+            [program, "--gtest_filter=AddressGuard.*"], env=environment, check=False, capture_output=True, text=True
+        )
+        print(result.stdout + result.stderr, end="")
+    if f"[  PASSED  ] {TESTS} tests." not in result.stdout:
+        print(f"not all {TESTS} tests passed")
+        return 1
     if traps.caught:
         print(f"reached what must not be reached: {', '.join(traps.caught)}")
         return 1

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "discovery/flow_book.h"
@@ -133,10 +134,8 @@ class MemoryStore final : public store::TelemetryStore {
  public:
   // As it comes over the wire: in any order, and again.
   void receive(const std::vector<model::Span>& spans) {
-    for (const model::Span& span : spans) {
-      auto& trace = traces_[span.trace_id];
-      if (std::ranges::find(trace, span.span_id, &model::Span::span_id) == trace.end()) trace.push_back(span);
-    }
+    for (const model::Span& span : spans)
+      if (known_[span.trace_id].insert(span.span_id).second) traces_[span.trace_id].push_back(span);
   }
   // The same, complete, and counted in its flow.
   void learn(const std::vector<model::Span>& spans) {
@@ -148,7 +147,10 @@ class MemoryStore final : public store::TelemetryStore {
       book_.add(id, discovery::TraceClass::kWhole, match);
   }
 
-  void forget(const model::TraceId& id) { traces_.erase(id); }
+  void forget(const model::TraceId& id) {
+    traces_.erase(id);
+    known_.erase(id);
+  }
 
   mutable size_t reads = 0;      // of whole traces
   mutable size_t summaries = 0;  // of traces without their spans
@@ -262,6 +264,7 @@ class MemoryStore final : public store::TelemetryStore {
   discovery::TraceAnalyzer analyzer_{tries_, catalog_};
   discovery::FlowBook book_{catalog_};
   std::unordered_map<model::TraceId, std::vector<model::Span>> traces_;
+  std::unordered_map<model::TraceId, std::unordered_set<model::SpanId>> known_;
   std::unordered_map<model::TraceId, bool> complete_;
 };
 
