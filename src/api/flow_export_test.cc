@@ -88,5 +88,18 @@ TEST_F(Export, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(send_json("GET", target(), "").status, 405);
 }
 
+TEST_F(Export, IsWhatRunsWhenAnExecutionNamesTheFlow) {
+  std::promise<std::string> ran;
+  runs->run = [&](const runner::RunRequest& request, const runner::RunServices&) {
+    ran.set_value(request.flow.steps.front().action + " " + std::to_string(request.flow.trace.has_value()));
+    return runner::RunResult{};
+  };
+  const Got got = send_json(
+      "POST", std::string(kWorkspace) + "/executions",
+      json({{"flow_id", identity->id.to_string()}, {"variables", {{"base_url", "http://x"}}}}).dump());
+  ASSERT_EQ(got.status, 202) << got.response.body;
+  EXPECT_EQ(ran.get_future().get(), "http_request 1");
+}
+
 }  // namespace
 }  // namespace testmesh::api

@@ -308,7 +308,7 @@ TEST_F(Telemetry, TheSearchOfTracesPassesEveryFilterOn) {
       get(at("traces?service=shop&operation=GET "
              "/cart&status=ok&min_duration_ms=0.5&max_duration_ms=1e3&test=false"
              "&since=2023-11-14T22:13:20.000000001Z&until=2023-11-14T23:13:20+01:00&limit=1000&cursor=c"
-             "&q=attributes['http.response.status_code'] == 500&flow_id=") +
+             "&q=attributes['items'] == 500&flow_id=") +
           id.to_string());
   EXPECT_EQ(page.status, 200);
   EXPECT_EQ(page.body["total"], 1);
@@ -325,13 +325,13 @@ TEST_F(Telemetry, TheSearchOfTracesPassesEveryFilterOn) {
   EXPECT_EQ(query.limit, 1000u);
   EXPECT_EQ(query.cursor, "c");
   ASSERT_TRUE(query.attribute);
-  EXPECT_EQ(query.attribute->key, "http.response.status_code");
+  EXPECT_EQ(query.attribute->key, "items");
   EXPECT_EQ(query.attribute->value, Value{int64_t{500}});
   get(at("traces?min_duration_ms=1e300"));
   EXPECT_GT(*store.trace_query.min_duration_ns, 10'000'000'000'000'000'000u);
   for (const char* bad : {"status=failed", "status=", "min_duration_ms=-1", "max_duration_ms=nan",
                           "max_duration_ms=inf", "min_duration_ms=1ms", "test=maybe", "since=yesterday",
-                          "until=2023", "flow_id=7", "q=service == 'cart'", "limit=0"}) {
+                          "until=2023", "flow_id=7", "q=servcie == 'cart'", "limit=0"}) {
     const Got refused = get(at("traces?") + bad);
     expect_error(refused, 400, "invalid_argument");
     EXPECT_THAT(bad, HasSubstr(refused.body["details"].value("parameter", "none")));
