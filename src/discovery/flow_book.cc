@@ -121,6 +121,11 @@ void FlowBook::add(const model::TraceId& trace, TraceClass trace_class, const Fl
   if (known == nullptr) impl_->settle();
   if (match.flow->given_way.load(std::memory_order_acquire)) {  // since the trace was looked at
     ++impl_->dropped_of(trace_class);
+    // It may never have counted anywhere: it existed all the same.
+    const FlowIdentity* const flow = impl_->catalog.resolve(match.flow).flow;
+    if (trace_class == TraceClass::kWhole && flow->given_way.load(std::memory_order_acquire) &&
+        FlowCatalog::claim(flow))
+      ++impl_->dropped.flows;
     return;
   }
   FlowEntry& entry = known ? *known : impl_->entry(match.flow);
@@ -188,7 +193,7 @@ bool FlowBook::Impl::settle() {
     } else {
       dropped.traces += entry->stats.traces();
       dropped.tests += entry->stats.test;
-      if (FlowCatalog::claim(resolved.flow)) ++dropped.flows;
+      if (entry->stats.whole > 0 && FlowCatalog::claim(resolved.flow)) ++dropped.flows;
     }
     discard(*entry);
   });
@@ -247,7 +252,10 @@ void FlowBook::fold_aliases() {
 
 void FlowBook::take_dirty(base::UnixNanos now, int64_t retention_days, const DocumentSink& sink) {
   impl_->now = now;
-  settle();
+  const auto now_hour = static_cast<uint32_t>(now / kHourNanos);
+  // Folding settles. Below nothing does: other shards make flows give way at
+  // any moment, and those whose documents go must be in what is said dropped.
+  fold_aliases();
   if (std::exchange(impl_->drops_changed, false)) {
     std::string document(1, static_cast<char>(kDroppedVersion));
     for (const uint64_t count :
@@ -255,8 +263,6 @@ void FlowBook::take_dirty(base::UnixNanos now, int64_t retention_days, const Doc
       put_varint(document, count);
     sink(kDroppedKey, document);
   }
-  const auto now_hour = static_cast<uint32_t>(now / kHourNanos);
-  fold_aliases();
   for (const std::string& key : impl_->gone_keys) sink(key, std::nullopt);
   impl_->gone_keys.clear();
 

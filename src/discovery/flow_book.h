@@ -35,7 +35,7 @@ enum class TraceClass : uint8_t {
 
 // Of flows that gave way.
 struct DroppedCounts {
-  uint64_t flows = 0;   // each counted in one of the books it was in
+  uint64_t flows = 0;   // each counted in one of the books its whole traces were in
   uint64_t traces = 0;  // whole and partial ones
   uint64_t tests = 0;
 };

@@ -135,7 +135,6 @@ struct Entry : FlowIdentity, std::enable_shared_from_this<Entry> {
   Entry* survivor = nullptr;         // the flow it became
   std::vector<uint32_t> node_map;    // its nodes -> the survivor's
   std::vector<Entry*> absorbed;      // the flows that became it, directly
-  bool existed = false;              // when it gave way
   std::atomic<bool> claimed{false};  // counted as given way
 };
 
@@ -235,7 +234,6 @@ struct FlowCatalog::Impl {
 
 // It and what became it. Readers are told aliases first.
 void FlowCatalog::Impl::give_way(Entry* entry) {
-  const bool existed = any_traces(entry);
   std::vector<Entry*> all{entry};
   for (size_t i = 0; i < all.size(); ++i)
     all.insert(all.end(), all[i]->absorbed.begin(), all[i]->absorbed.end());
@@ -246,7 +244,6 @@ void FlowCatalog::Impl::give_way(Entry* entry) {
       --alias_count;
       gone_aliases.push_back((*gone)->id);
     }
-    (*gone)->existed = *gone == entry && entry->survivor == nullptr && existed;
     (*gone)->given_way.store(true, std::memory_order_release);
     given_way.push_back({epoch.load(std::memory_order_relaxed) + 1, std::move(place->second)});
     entries.erase(place);
@@ -331,10 +328,7 @@ std::shared_ptr<const FlowIdentity> FlowCatalog::share(const FlowIdentity* flow)
   return entry_of(flow)->shared_from_this();
 }
 
-bool FlowCatalog::claim(const FlowIdentity* flow) {
-  Entry* const entry = entry_of(flow);
-  return entry->existed && !entry->claimed.exchange(true);
-}
+bool FlowCatalog::claim(const FlowIdentity* flow) { return !entry_of(flow)->claimed.exchange(true); }
 
 FlowOverflow FlowCatalog::take_overflow() {
   const std::unique_lock lock(impl_->mutex);
@@ -382,8 +376,9 @@ void FlowCatalog::Reader::catch_up(const std::function<void(const FlowIdentity*)
 const FlowIdentity* FlowCatalog::intern(const model::Family& family, std::vector<model::PathNode> nodes,
                                         std::vector<TreeNode> tree) {
   const std::unique_lock lock(impl_->mutex);
+  const size_t known = impl_->entries.size();
   Entry* const entry = impl_->intern(family, std::move(nodes), std::move(tree));
-  if (entry == impl_->in_order.back()) impl_->make_room();  // it is new, so it stays
+  if (impl_->entries.size() > known) impl_->make_room();  // it is new, so it stays
   return entry;
 }
 

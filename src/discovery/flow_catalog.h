@@ -118,8 +118,8 @@ class FlowCatalog {
   uint64_t epoch() const;
   uint64_t alias_version() const;
   static std::shared_ptr<const FlowIdentity> share(const FlowIdentity*);
-  // True once for a flow that gave way and existed until then: whoever is told
-  // so counts it.
+  // True once for a flow that gave way. Asked by books that had, or meet, a
+  // trace that makes it exist: who is told so counts it.
   static bool claim(const FlowIdentity*);
   FlowOverflow take_overflow();
   size_t max_flows() const;

@@ -81,6 +81,7 @@ class FlowLimit : public testing::Test {
 
   FlowCatalog catalog_{8};
   FlowBook book_{catalog_};
+  Documents saved_;
   uint64_t next_ = 0;
 };
 
@@ -179,6 +180,68 @@ TEST_F(FlowLimit, ItsDocumentsGoWithIt) {
   EXPECT_EQ(book_totals(books, catalog).occurrences, totals().occurrences);
 }
 
+TEST_F(FlowLimit, OnlyANewFlowMakesRoom) {
+  for (int i = 0; i < 8; ++i) add("flow " + std::to_string(i));
+  Documents documents;
+  save(book_, documents);
+  FlowCatalog smaller(4);
+  FlowBook again(smaller);
+  for (const auto& [key, value] : documents) ASSERT_TRUE(again.load(smaller, key, value)) << key;
+  for (int i = 0; i < 8; ++i) intern(smaller, "flow " + std::to_string(i));
+  EXPECT_EQ(smaller.size(), 8u);
+  EXPECT_EQ(smaller.epoch(), 0u);
+  intern(smaller, "new");
+  EXPECT_EQ(smaller.size(), 4u);
+}
+
+// As other shards do at any moment.
+TEST_F(FlowLimit, WhatGivesWayWhileABookIsSavedIsSavedWithTheNextBatch) {
+  for (int i = 0; i < 20; ++i) add("one-off " + std::to_string(i));
+  for (int batch = 0; batch < 3; ++batch) {
+    Documents documents;
+    int others = 0;
+    uint64_t met = 0;
+    if (batch > 0) {  // so that there is something to forget, and to write
+      for (const auto& [key, value] : saved_) documents[key] = value;
+      for (int i = 0; i < 20; ++i) add("more " + std::to_string(batch) + " " + std::to_string(i));
+    }
+    book_.take_dirty(kNoon, 30, [&](std::string_view key, std::optional<std::string_view> value) {
+      if (value) {
+        documents[std::string(key)] = *value;
+      } else {
+        documents.erase(std::string(key));
+      }
+      const uint64_t before = catalog_.epoch();
+      while (catalog_.epoch() == before)
+        intern(catalog_, "other shard " + std::to_string(batch) + " " + std::to_string(++others));
+      ++met;
+    });
+    EXPECT_GT(met, 1u);
+    FlowCatalog catalog;
+    FlowBook again(catalog);
+    for (const auto& [key, value] : documents) ASSERT_TRUE(again.load(catalog, key, value)) << key;
+    const FlowBook* books[] = {&again};
+    const BookTotals read = book_totals(books, catalog);
+    EXPECT_EQ(read.occurrences + read.dropped.traces, next_);
+    EXPECT_EQ(read.flows + read.dropped.flows, next_);
+    saved_ = documents;
+  }
+}
+
+TEST_F(FlowLimit, AFlowThatGivesWayBeforeItsFirstCountIsCountedOnce) {
+  const auto early = FlowCatalog::share(intern(catalog_, "early"));
+  const auto partial = FlowCatalog::share(intern(catalog_, "partial"));
+  FlowBook other(catalog_);
+  for (int i = 0; i < 20; ++i) add("one-off " + std::to_string(i));
+  ASSERT_TRUE(early->given_way && partial->given_way);
+  book_.add(trace_id(100), TraceClass::kWhole, match_of(early.get()));
+  other.add(trace_id(101), TraceClass::kWhole, match_of(early.get()));
+  other.add(trace_id(102), TraceClass::kPartial, match_of(partial.get()));
+  other.settle();
+  EXPECT_EQ(totals().flows + totals().dropped.flows + other.dropped().flows, 21u);
+  EXPECT_EQ(totals().occurrences + totals().dropped.traces + other.dropped().traces, 23u);
+}
+
 TEST_F(FlowLimit, DamagedCountsAreRefused) {
   FlowBook other(catalog_);
   using namespace std::string_view_literals;
@@ -271,6 +334,7 @@ class FlowLimitAtRandom : public testing::TestWithParam<int> {
       for (auto& [id, trace] : shard.traces)
         if (!trace.dropped) trace.identity = FlowCatalog::share(intern(*catalog_, trace.name));
     }
+    intern(*catalog_, "other shard " + std::to_string(++others_));  // what was loaded may be too much
   }
   void save(Shard& shard) {
     discovery::save(*shard.book, shard.documents);

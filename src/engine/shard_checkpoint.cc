@@ -91,6 +91,7 @@ base::Result<void> Shard::checkpoint() {
     const std::string prefix = document_prefix(id);
     workspace->book.take_dirty(now, settings_of_(id).retention_days,
                                keep(prefix + std::to_string(options_.index) + "/"));
+    tell_dropped(*workspace);
     workspace->graph.take_dirty(keep(prefix + std::to_string(options_.index) + "/"));
     workspace->shared->tries.take_dirty(keep(prefix + "shared/"));
     workspace->shared->catalog.take_dirty(keep(prefix + "shared/"));
