@@ -73,6 +73,21 @@ TEST_F(EngineCrashTest, WhatTheCheckpointHoldsIsNotCountedAgain) {
   EXPECT_EQ(stored(2).size(), 2u);
 }
 
+TEST_F(EngineCrashTest, WhatWasReplayedIsSavedWithoutWaitingForAnInterval) {
+  options_.shards = 1;
+  open();
+  for (uint64_t trace = 1; trace <= 50; ++trace) send(order(trace));
+  crash();
+  clock_.advance(11 * kSecond);
+  open();
+  ASSERT_TRUE(eventually([&] { return engine_->counters().checkpoints > 0; }));
+  crash();
+  clock_.go_back(11 * kSecond);  // what is replayed now is not due
+  open();
+  EXPECT_EQ(open_traces(), 0u);
+  EXPECT_THAT(counts(), ElementsAre(Pair(kOrdersWithDatabase, 50)));
+}
+
 TEST_F(EngineCrashTest, AMoveOfCountsThatWasNotSavedIsMadeAgain) {
   open();
   send({endpoint(1, 1, 0, "shop", "/orders")});

@@ -16,8 +16,9 @@ using namespace std::chrono_literals;
 constexpr base::UnixNanos kEarlyQuiet = 1'000'000'000;  // discovery.md 1, "trace complete"
 constexpr auto kSlice = 1ms;
 constexpr auto kIdlePause = 20ms;
-constexpr auto kSettleInterval = 200ms;             // of workspaces that only other shards have traffic of
-constexpr uint32_t kMaxOpenTraceBytes = 32u << 20;  // more is written as parts
+constexpr auto kSettleInterval = 200ms;  // of workspaces that only other shards have traffic of
+constexpr std::chrono::milliseconds kLatestFirst = 500ms;  // the first checkpoint after a replay
+constexpr uint32_t kMaxOpenTraceBytes = 32u << 20;         // more is written as parts
 // A trace that never falls silent must not hold the journal for ever.
 constexpr base::UnixNanos kMaxOpenTime = 120'000'000'000;
 
@@ -125,8 +126,16 @@ void Shard::tell_drained() {
 // ---- the worker --------------------------------------------------------------
 
 void Shard::run() {
-  auto next_checkpoint = std::chrono::steady_clock::now() + options_.checkpoint_interval;
   auto retry_at = std::chrono::steady_clock::now();
+  // What was replayed is saved as soon as its due traces are closed: a process
+  // killed before its first interval is over would replay ever more.
+  bool replayed;
+  {
+    const std::scoped_lock lock(mutex_);
+    replayed = changed_;
+  }
+  auto next_checkpoint = retry_at + (replayed ? std::min(options_.checkpoint_interval, kLatestFirst)
+                                              : options_.checkpoint_interval);
   auto next_settle = retry_at;
   bool behind = false;  // traces are due that the last slice had no time for
   for (;;) {
@@ -176,7 +185,8 @@ void Shard::run() {
         counters_.early_parts.fetch_add(1, std::memory_order_relaxed);
         fine = close(*trace, false, nullptr);
       }
-      if (now >= next_checkpoint || !fine) {
+      if (now >= next_checkpoint || !fine || (replayed && !behind)) {
+        replayed = false;
         if (auto saved = checkpoint(); saved) {
           if (fine) trouble_ = false;
         } else {
