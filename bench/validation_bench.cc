@@ -2,7 +2,10 @@
 // of the same flow.
 #include <benchmark/benchmark.h>
 
+#include "expr/program.h"
 #include "validation/testing/validation_fixture.h"
+#include "validation/trace_value.h"
+#include "validation/verdict.h"
 
 namespace testmesh::validation {
 namespace {
@@ -46,6 +49,29 @@ struct Setting {
   Subject subject;
   std::shared_ptr<const store::TraceDetail> detail;
 };
+
+// One assertion over a trace of 1,000 spans, as trace_assert has it.
+void assertion(benchmark::State& state, const char* source) {
+  Setting setting(1000);
+  const TraceIndex index(setting.detail);
+  expr::Map names;
+  names.set("trace", index.trace({.is_run = true, .complete = true}));
+  const expr::MapEnvironment environment(std::move(names));
+  const auto program = expr::Program::compile(source);
+  for (auto unused : state) {
+    const AssertionOutcome outcome = judge(*program, environment, true);
+    if (!outcome.passed)
+      state.SkipWithError((outcome.error.value_or("no") + expr::to_json(outcome.actual)).c_str());
+  }
+}
+BENCHMARK_CAPTURE(assertion, errors, "trace.spans | filter(.status == 'error') | len == 0");
+BENCHMARK_CAPTURE(assertion, all_fast, "all(trace.spans, .duration_ms < 1000)");
+BENCHMARK_CAPTURE(assertion, service, "count(trace.spans, .service == 'shop' and .kind == 'server') == 1");
+BENCHMARK_CAPTURE(assertion, attribute, "any(trace.spans, .attributes['db.system.name'] == 'postgresql')");
+BENCHMARK_CAPTURE(assertion, every_attribute,
+                  "none(trace.spans, .attributes['http.request.method'] == 'PUT')");
+BENCHMARK_CAPTURE(assertion, calls, "trace.calls('shop', 'service-12')");
+BENCHMARK_CAPTURE(assertion, span, "trace.span('service-12') exists");
 
 // With the baseline known: what is done for each state of the trace.
 void BM_Verdict(benchmark::State& state) {

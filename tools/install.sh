@@ -15,7 +15,7 @@ compilers="build-essential cmake ninja-build pkg-config ccache clang-19 clang-ti
 libraries="libboost1.81-dev libsimdjson-dev nlohmann-json3-dev libyaml-cpp-dev
   librocksdb-dev libzstd-dev libdeflate-dev libssl-dev libfmt-dev libspdlog-dev libcli11-dev
   libxxhash-dev prometheus-cpp-dev zlib1g-dev libre2-dev libcurl4-openssl-dev libpq-dev libmariadb-dev
-  libsqlite3-dev libhiredis-dev librdkafka-dev libprotobuf-dev protobuf-compiler libgrpc++-dev
+  libsqlite3-dev libhiredis-dev librdkafka-dev libprotobuf-dev protobuf-compiler libabsl-dev libgrpc++-dev
   protobuf-compiler-grpc"
 test_libraries="libgtest-dev libgmock-dev libbenchmark-dev"
 services="postgresql-15 mariadb-server-core mariadb-client-core redis-server openjdk-17-jre-headless maven curl

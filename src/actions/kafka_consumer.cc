@@ -37,6 +37,25 @@ struct Wanted {
   std::optional<expr::Program> match;
 };
 
+// A cluster that has just made a topic, or elects, says these for a moment.
+bool transient(rd_kafka_resp_err_t error) {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__WAIT_COORD:
+    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+    case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // The library's own requests block: short ones first, so that a run can be
 // cancelled, longer ones for a cluster that is slow.
 template <typename Call>
@@ -48,9 +67,9 @@ rd_kafka_resp_err_t patiently(const Waiting& waiting, const KafkaTroubles& troub
     error = call(static_cast<int>(
         std::clamp(std::min(limit, waiting.left()), milliseconds(1), milliseconds(1600)).count()));
     rd_kafka_poll(handle, 0);
-    if (error != RD_KAFKA_RESP_ERR__TIMED_OUT && error != RD_KAFKA_RESP_ERR__TRANSPORT) return error;
-    // A refused connection is answered at once; it is tried again in a moment.
-    if (error == RD_KAFKA_RESP_ERR__TRANSPORT)
+    if (!transient(error)) return error;
+    // What is answered at once is asked again in a moment.
+    if (error != RD_KAFKA_RESP_ERR__TIMED_OUT)
       rd_kafka_poll(handle, static_cast<int>(waiting.slice().count()));
   }
   return error;

@@ -5,6 +5,7 @@
 
 #include "executions/execution_json.h"
 #include "executions/execution_service_impl.h"
+#include "executions/trace_question.h"
 
 namespace testmesh::executions {
 namespace {
@@ -177,7 +178,11 @@ void ExecutionService::Impl::run(const LivePtr& one) {
                                          std::vector<model::Span> spans) { emitter.emit(workspace, spans); },
                           .telemetry = &telemetry,
                           .cancelled = one->cancelled,
-                          .observer = &observer});
+                          .observer = &observer,
+                          .otel_assert =
+                              [this](const runner::TraceQuestionView& question) {
+                                return answer(question, telemetry);
+                              }});
   } catch (const std::exception& error) {
     // Libraries below throw when memory is short.
     result.status = runner::RunStatus::kError;

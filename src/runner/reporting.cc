@@ -76,16 +76,19 @@ void Run::finish(StepResult step, std::vector<StepResult> nested, std::vector<St
     return;
   }
   ++kept_results_;
+  uint64_t none_yet = UINT64_MAX;
+  first_kept_at_.compare_exchange_strong(none_yet, masker_.version());
+  step.name = masker_.mask(step.name);
   step.request = shown(step.request, kMostRequest);
   step.result = shown(step.result, kMostResult);
   step.output = shown(step.output, kMostOutput);
   if (step.error) step.error->message = cut(masker_.mask(step.error->message));
   for (FailedAssertion& failed : step.failed_assertions) {
+    failed.expression = masker_.mask(failed.expression);
     failed.actual = shown(failed.actual, kMostSide);
     if (failed.expected) failed.expected = shown(*failed.expected, kMostSide);
     if (failed.error) failed.error = cut(masker_.mask(*failed.error));
   }
-  mask(step);
   if (services_.observer) {
     const std::scoped_lock lock(observer_mutex_);
     services_.observer->step_finished(step);

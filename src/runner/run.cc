@@ -83,7 +83,8 @@ RunResult Run::run() {
   result.steps_left_out = left_out_;
   result.finished_at = std::max(result.started_at, services_.clock.now());
   // A secret may have become known after what it stands in was kept.
-  for (StepResult& step : result.steps) mask(step);
+  if (masker_.version() > first_kept_at_)
+    for (StepResult& step : result.steps) mask(step);
   emit_root(result);
   return result;
 }

@@ -129,6 +129,7 @@ class Run {
   std::atomic<SteadyTime::rep> grace_ends_ = 0;  // of teardowns, once the run was cancelled
   base::UnixNanos started_at_ = 0;
   std::atomic<uint64_t> kept_results_ = 0, left_out_ = 0, shown_bytes_ = 0;
+  std::atomic<uint64_t> first_kept_at_ = UINT64_MAX;  // the masker's version then
   std::mutex observer_mutex_;
 };
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <tuple>
+#include <unordered_map>
 
 #include "base/hex.h"
 #include "discovery/names.h"
@@ -24,8 +26,8 @@ using expr::Value;
 
 constexpr double kNanosPerMilli = 1e6;
 constexpr uint32_t kNoPosition = UINT32_MAX;
-// Selectors within loops cost the trace's length each: about a second in all.
-constexpr uint64_t kMostLookedAt = 100'000'000;
+// Selectors within loops may cost the trace's length each: some seconds in all.
+constexpr uint64_t kMostLookedAt = 1'000'000'000;
 
 double milliseconds(uint64_t nanos) { return static_cast<double>(nanos) / kNanosPerMilli; }
 
@@ -247,6 +249,7 @@ struct TraceIndex::Impl : std::enable_shared_from_this<TraceIndex::Impl> {
   std::vector<uint32_t> place;                  // position -> index into `order`
   std::vector<uint32_t> subtree_end;            // by place: behind the last of its subtree
   std::vector<bool> runner;                     // by position: the runner's own
+  std::vector<Value> services, operations;      // by position; equal ones share their text
   std::vector<std::vector<uint32_t>> children;  // by position, in path order
 
   void build();
@@ -265,11 +268,12 @@ class SpanRecord;
 struct View : std::enable_shared_from_this<View> {
   std::shared_ptr<const Impl> index;
   TraceScope scope;
-  std::vector<uint32_t> spans;                 // positions, in path order
-  std::vector<bool> visible;                   // by position
-  std::vector<uint32_t> depth;                 // by position
-  mutable std::atomic<uint64_t> looked_at{0};  // spans, by all selectors so far
-  std::vector<SpanRecord> records;             // by position; shared by address
+  std::vector<uint32_t> spans;                                   // positions, in path order
+  std::vector<bool> visible;                                     // by position
+  std::vector<uint32_t> depth;                                   // by position
+  mutable std::atomic<uint64_t> looked_at{0};                    // spans, by all selectors so far
+  std::map<std::string_view, std::vector<uint32_t>> by_service;  // positions, in path order
+  std::vector<SpanRecord> records;                               // by position; shared by address
   base::UnixNanos zero = 0;
 
   const store::TraceDetail& detail() const { return *index->detail; }
@@ -280,6 +284,7 @@ struct View : std::enable_shared_from_this<View> {
     const int64_t up = detail().parent_positions[position];
     return up >= 0 && visible[static_cast<size_t>(up)] ? static_cast<uint32_t>(up) : kNoPosition;
   }
+  base::Result<void> charge(size_t count) const;
   base::Result<std::vector<uint32_t>> select(const Value& selector, bool first_only = false) const;
   std::vector<model::PathNode> path() const;
 };
@@ -303,8 +308,10 @@ class SpanRecord final : public Record {
 
 bool SpanRecord::member(std::string_view name, Value& out) const {
   const store::TraceDetail& detail = view_->detail();
-  if (name == "operation") {
-    out = std::string_view(detail.operations[position_]);
+  if (name == "service") {
+    out = view_->index->services[position_];
+  } else if (name == "operation") {
+    out = view_->index->operations[position_];
   } else if (name == "self_ms") {
     out = milliseconds(detail.self_ns[position_]);
   } else if (name == "parent") {
@@ -337,29 +344,35 @@ Value View::span_list() const {
   return all;
 }
 
+base::Result<void> View::charge(size_t count) const {
+  if (looked_at.fetch_add(count, std::memory_order_relaxed) <= kMostLookedAt) return {};
+  return base::fail(base::ErrorCode::kTooLarge,
+                    "too many selectors over a trace of " + std::to_string(spans.size()) +
+                        " spans: select once, with `let`, what is asked for again and again");
+}
+
 // "service", "service/operation" (also by the span's name), or a map whose
 // entries are attributes, else members of a span.
 base::Result<std::vector<uint32_t>> View::select(const Value& selector, bool first_only) const {
-  std::vector<uint32_t> found;
   const store::TraceDetail& trace = detail();
-  if (looked_at.fetch_add(spans.size() + 1, std::memory_order_relaxed) > kMostLookedAt)
-    return base::fail(base::ErrorCode::kTooLarge,
-                      "too many selectors over a trace of " + std::to_string(spans.size()) +
-                          " spans: select once, with `let`, what is asked for again and again");
+  std::vector<uint32_t> found;
   if (selector.kind() == expr::Kind::kString) {
     const std::string_view text = selector.as_string();
-    for (const uint32_t position : spans) {
-      const model::Span& span = trace.spans[position];
-      const std::string_view service = model::service_name(*span.resource);
+    size_t services = 0;
+    for (const auto& [service, positions] : by_service) {
       if (!text.starts_with(service)) continue;
-      if (text.size() > service.size()) {
-        if (text[service.size()] != '/') continue;
-        const std::string_view operation = text.substr(service.size() + 1);
-        if (operation != trace.operations[position] && operation != span.name) continue;
-      }
-      found.push_back(position);
-      if (first_only) break;
+      const bool whole = text.size() == service.size();
+      if (!whole && text[service.size()] != '/') continue;
+      const std::string_view operation = whole ? std::string_view() : text.substr(service.size() + 1);
+      TRY(charge(positions.size()));
+      ++services;
+      for (const uint32_t position : positions)
+        if (whole || operation == trace.operations[position] || operation == trace.spans[position].name)
+          found.push_back(position);
     }
+    if (services > 1)  // a name with a slash, and what stands before it
+      std::ranges::sort(found, {}, [&](uint32_t position) { return index->place[position]; });
+    if (first_only && found.size() > 1) found.resize(1);
     return found;
   }
   if (selector.kind() != expr::Kind::kMap)
@@ -367,6 +380,7 @@ base::Result<std::vector<uint32_t>> View::select(const Value& selector, bool fir
   for (const auto& [key, wanted] : selector.as_map())
     if (key.kind() != expr::Kind::kString)
       return base::fail(base::ErrorCode::kInvalidArgument, wrong_selector(selector));
+  TRY(charge(spans.size()));
   for (const uint32_t position : spans) {
     const model::Span& span = trace.spans[position];
     const bool fits = std::ranges::all_of(selector.as_map(), [&](const auto& entry) {
@@ -558,6 +572,20 @@ base::Result<Value> TraceRecord::relation(std::string_view name, const List& arg
 // the order of these nodes (concurrent ones stand by their start there).
 void TraceIndex::Impl::build() {
   const size_t count = detail->spans.size();
+  std::unordered_map<const model::Resource*, Value> service_of;
+  std::unordered_map<std::string_view, Value> text_of;
+  services.reserve(count);
+  operations.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    const model::Resource* resource = detail->spans[i].resource.get();
+    const auto [service, is_new] = service_of.try_emplace(resource);
+    if (is_new) service->second = model::service_name(*resource);
+    services.push_back(service->second);
+    const std::string_view name = detail->operations[i];
+    const auto [operation, is_new_name] = text_of.try_emplace(name);
+    if (is_new_name) operation->second = name;
+    operations.push_back(operation->second);
+  }
   constexpr uint32_t kNoNode = UINT32_MAX;
   std::vector<uint32_t> node(count, kNoNode);  // the first of the subtree
   for (const store::PathVisit& visit : detail->visits)
@@ -643,6 +671,7 @@ std::shared_ptr<const View> make_view(std::shared_ptr<const Impl> index, const T
     if (index->runner[position]) continue;
     view->spans.push_back(position);
     view->visible[position] = true;
+    view->by_service[model::service_name(*detail.spans[position].resource)].push_back(position);
   }
   if (!view->spans.empty()) view->zero = detail.spans[view->spans.front()].start;
   view->depth.assign(count, 0);

@@ -19,7 +19,7 @@ struct AssertionOutcome {
   expr::Value actual;
   std::optional<expr::Value> expected;
   std::optional<std::string> error;
-  std::vector<model::SpanId> span_ids;  // that the answer rests on, at most 20
+  std::vector<model::SpanId> span_ids;  // that the answer rests on, at most 20; none when it passed for good
   // Whether further spans of the trace could change `passed`: kTrue it will
   // pass whatever comes, kFalse it will fail whatever comes, kUnknown neither.
   // Never wrong on the side of certainty.
