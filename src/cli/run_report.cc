@@ -80,7 +80,8 @@ void add_validation_findings(const Json& validation, std::vector<RunFinding>& fi
     add(fmt::format("{} came after {}, expected before it", node_text(at(pair, "before")),
                     node_text(at(pair, "after"))));
   for (const Json& span : at(validation, "slow_spans"))
-    add(fmt::format("slow: {} took {}, more than {} (1.5 × the p95 of {} in {})", span_text(span),
+    add(fmt::format("slow{}: {} took {}, more than {} (1.5 × the p95 of {} in {})",
+                    text_at(validation, "performance") == "fail" ? "" : " (a warning)", span_text(span),
                     duration_text(number_at(span, "duration_ms")),
                     duration_text(number_at(span, "threshold_ms")), duration_text(number_at(span, "p95_ms")),
                     counted(number_at(span, "samples"), "sample")));
@@ -94,8 +95,14 @@ void add_validation_findings(const Json& validation, std::vector<RunFinding>& fi
     const std::string step = text_at(failed, "step_id");
     add((step.empty() ? "" : "step " + step + ": ") + assertion_sentence(failed), failed);
   }
-  for (const Json& open : at(validation, "inconclusive_assertions"))
-    add("undecided: " + text_at(open, "expression"), open);
+  const bool failed_anyway = text_at(validation, "status") == "failed";
+  const Json& undecided = at(validation, "inconclusive_assertions");
+  if (failed_anyway && !undecided.empty())
+    add(counted(static_cast<double>(undecided.size()), "assertion") +
+            " undecided: further spans could still have changed the answer",
+        undecided.front());
+  else
+    for (const Json& open : undecided) add("undecided: " + text_at(open, "expression"), open);
   if (text_at(validation, "status") == "partial") {
     std::string unmet;
     for (const Json& signal : at(at(validation, "completeness"), "unmet"))

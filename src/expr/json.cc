@@ -459,7 +459,7 @@ class Parser {
       uint32_t second = 0;
       if (!read_hex(second)) return false;
       if (second >= 0xDC00 && second < 0xE000) {
-        append_utf8(out, 0x10000 + ((code - 0xD800) << 10) + (second - 0xDC00));
+        base::append_utf8(out, 0x10000 + ((code - 0xD800) << 10) + (second - 0xDC00));
         return true;
       }
       at_ = second_at;
@@ -468,27 +468,9 @@ class Parser {
     if (code >= 0xD800 && code < 0xE000) {
       out += kReplacement;
     } else {
-      append_utf8(out, code);
+      base::append_utf8(out, code);
     }
     return true;
-  }
-
-  static void append_utf8(std::string& out, uint32_t code) {
-    if (code < 0x80) {
-      out += static_cast<char>(code);
-    } else if (code < 0x800) {
-      out += static_cast<char>(0xC0 | (code >> 6));
-      out += static_cast<char>(0x80 | (code & 63));
-    } else if (code < 0x10000) {
-      out += static_cast<char>(0xE0 | (code >> 12));
-      out += static_cast<char>(0x80 | ((code >> 6) & 63));
-      out += static_cast<char>(0x80 | (code & 63));
-    } else {
-      out += static_cast<char>(0xF0 | (code >> 18));
-      out += static_cast<char>(0x80 | ((code >> 12) & 63));
-      out += static_cast<char>(0x80 | ((code >> 6) & 63));
-      out += static_cast<char>(0x80 | (code & 63));
-    }
   }
 
   bool read_text(std::string& out) {

@@ -46,25 +46,6 @@ bool is_name_first(char c) {
 }
 bool is_function_first(char c) { return c >= 'a' && c <= 'z'; }
 
-void append_utf8(std::string& out, uint32_t code) {
-  const auto put = [&](uint32_t byte) { out += static_cast<char>(byte); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xc0 | code >> 6);
-    put(0x80 | (code & 0x3f));
-  } else if (code < 0x10000) {
-    put(0xe0 | code >> 12);
-    put(0x80 | (code >> 6 & 0x3f));
-    put(0x80 | (code & 0x3f));
-  } else {
-    put(0xf0 | code >> 18);
-    put(0x80 | (code >> 12 & 0x3f));
-    put(0x80 | (code >> 6 & 0x3f));
-    put(0x80 | (code & 0x3f));
-  }
-}
-
 // Thrown and caught within parse_query().
 struct Failed {
   ParseFailure failure;
@@ -262,7 +243,7 @@ class Parser {
         } else if (code >= 0xdc00 && code <= 0xdfff) {
           fail_at(place, "the first half of a surrogate pair is missing");
         }
-        append_utf8(result, code);
+        base::append_utf8(result, code);
       } else if (const size_t i = escape == '\0' ? std::string_view::npos : kEscapes.find(escape);
                  i != std::string_view::npos) {
         result += kMeanings[i];

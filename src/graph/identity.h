@@ -1,4 +1,4 @@
-// When two names of nodes mean one thing (merge.h). Private to graph.
+// When two names of nodes mean one thing (merge.h).
 #pragma once
 
 #include <array>
