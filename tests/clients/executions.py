@@ -22,11 +22,14 @@ class Target(http.server.BaseHTTPRequestHandler):
         if self.path == "/slow":
             time.sleep(3)
         body = json.dumps({"path": self.path, "traceparent": self.headers.get("traceparent")}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        except OSError:
+            pass  # a run that was cancelled waits no longer
 
     def log_message(self, *_) -> None:
         pass
