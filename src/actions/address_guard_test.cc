@@ -1,5 +1,5 @@
 // What no run may reach, asked through the actions over real sockets. Run by
-// tests/clients/address_guard.py in a network namespace with nothing but
+// src/actions/testing/address_guard.py in a network namespace with nothing but
 // loopback, where traps listen at the refused addresses; skipped anywhere else.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ std::vector<std::string> hosts(const char* kind) {
 
 #define IN_THE_NAMESPACE_ONLY()                         \
   if (std::getenv("TESTMESH_GUARD_REFUSED") == nullptr) \
-  GTEST_SKIP() << "run by tests/clients/address_guard.py"
+  GTEST_SKIP() << "run by src/actions/testing/address_guard.py"
 
 TEST(AddressGuard, HttpRequestsToWhatIsRefused) {
   IN_THE_NAMESPACE_ONLY();
