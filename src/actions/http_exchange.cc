@@ -410,6 +410,7 @@ HttpAnswer HttpConnections::send(const HttpExchange& exchange, const HostPolicy&
   curl_multi_remove_handle(handle->multi, easy);
   // Nothing of this call may be reached through the handle any more; a closing
   // connection would still ask.
+  curl_easy_setopt(easy, CURLOPT_COOKIEFILE, nullptr);  // a reset loses the list of files without freeing it
   curl_easy_reset(easy);
   impl_->give_back(std::move(handle));
   return std::move(answer);

@@ -34,8 +34,8 @@ Json flow(const std::string& name, double traces, double tests, double risk) {
 }
 
 const Rule& rule() { return *find_rule("uncovered-flow"); }
-RuleOutcome judge(Json flows, const CheckOptions& options = {}) {
-  RuleOutcome outcome = rule().judge({{"flows", std::move(flows)}}, options);
+RuleOutcome judge(const std::vector<Json>& flows, const CheckOptions& options = {}) {
+  RuleOutcome outcome = rule().judge({{"flows", flows}}, options);
   settle_severity(outcome);
   return outcome;
 }

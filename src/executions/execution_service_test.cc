@@ -399,7 +399,8 @@ TEST_F(Executions, GoWithTheirWorkspaceWhateverTheyDo) {
   gate.wait_until_waiting();
   ASSERT_TRUE(service->drop_workspace(workspace).has_value());
   const auto until = std::chrono::steady_clock::now() + 20s;
-  while (service->counts().running > 0 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  while (service->find(workspace, running.id) && std::chrono::steady_clock::now() < until)
+    std::this_thread::yield();
   EXPECT_FALSE(service->find(workspace, running.id).has_value());
   EXPECT_FALSE(service->find(workspace, queued.id).has_value());
   service->stop();

@@ -433,9 +433,11 @@ void Connection::start_stream(const Response& response) {
   if (loop_.shared().stopping.load(std::memory_order_relaxed)) stream_->end();
   // Whoever writes may outlive the server: it holds neither.
   stream_->attach([loop = loop_.weak_from_this(), weak = std::weak_ptr(shared_from_this())] {
+    // The loop first: a connection must not be held when its loop goes.
     const auto held = loop.lock();
+    if (!held) return;
     auto self = weak.lock();
-    if (!held || !self) return;
+    if (!self) return;
     asio::post(held->io(), [self = std::move(self)] {
       self->loop_.refresh_now();
       self->write_stream();
