@@ -46,8 +46,8 @@ TEST_F(ApiFixture, WhatDoesNotExistIsNotFound) {
   for (const char* path : {"/api", "/api/v2/workspaces", "/api/v1", "/api/v1/workspaces//",
                            "/api/v1/openapi.json/x", "/api/services"})
     expect_error(get(path), 404, "not_found");
-  for (const char* below : {"/telemetry", "/telemetry/drift", "/executions/1/2", "/graph/nodes", "/graph/layers",
-                            "/settings"})
+  for (const char* below :
+       {"/telemetry", "/telemetry/drift", "/executions/1/2", "/graph/nodes", "/graph/layers", "/settings"})
     expect_error(get(kWorkspace + std::string(below)), 404, "not_found");
   EXPECT_EQ(get("/api/v1/workspaces/").status, 200) << "a slash at the end does no harm";
 }
