@@ -247,8 +247,10 @@ class Parser {
   }
 
   Node* pipe(Node* left) {
-    if (current().kind != TokenKind::kName) return unexpected("a function after '|'");
     const Token& name = current();
+    const bool literal =
+        name.text == "true" || name.text == "false" || name.text == "nil" || name.text == "null";
+    if (name.kind != TokenKind::kName || literal) return unexpected("a function after '|'");
     next();
     return call(name, {left}, true);
   }
