@@ -43,8 +43,9 @@ void read_environment(Common&);
 base::Result<Remote> connect(Program&);
 
 void print_json(Program&, const Json&);
-std::string text_at(const Json&, const char* name);  // "" when absent or no text
-double number_at(const Json&, const char* name);     // 0 when absent or no number
+const Json& value_at(const Json&, const char* name);  // null when absent or no object
+std::string text_at(const Json&, const char* name);   // "" when absent or no text
+double number_at(const Json&, const char* name);      // 0 when absent or no number
 std::string count_at(const Json&, const char* name);
 // "2026-11-26 18:16:16" of an RFC 3339 time.
 std::string short_time(const std::string& rfc3339);

@@ -39,21 +39,15 @@ std::string block(const char* title, const Json& value) {
                      escaped(value.dump(2, ' ', false, Json::error_handler_t::replace)));
 }
 
-const Json& at(const Json& object, const char* name) {
-  static const Json none;
-  if (!object.is_object()) return none;
-  const auto found = object.find(name);
-  return found == object.end() ? none : *found;
-}
-
 std::string step_row(const Json& step) {
   const std::string status = text_at(step, "status"), name = text_at(step, "name");
   std::string row =
       fmt::format("<tr><td><span class='tag {0}'>{0}</span><td><b>{1}</b>{2}<div class='dim mono'>{3}</div>",
                   escaped(status), escaped(text_at(step, "id")), name.empty() ? "" : " " + escaped(name),
                   escaped(text_at(step, "action")));
-  const std::string inside = block("request", at(step, "request")) + block("result", at(step, "result")) +
-                             block("output", at(step, "output")) + block("error", at(step, "error"));
+  const std::string inside =
+      block("request", value_at(step, "request")) + block("result", value_at(step, "result")) +
+      block("output", value_at(step, "output")) + block("error", value_at(step, "error"));
   if (!inside.empty()) row += "<details><summary>request and result</summary>" + inside + "</details>";
   row += "<td class=num>";
   if (status != "skipped") row += escaped(duration_text(number_at(step, "duration_ms")));
@@ -98,10 +92,10 @@ std::string flow_card(const FlowRun& run) {
         "<tr><td><span class='tag {0}'>{0}</span><td><b>trace</b> {1}{2}{3}<details><summary>the whole "
         "verdict</summary>{4}</details><td></tr>",
         escaped(status), escaped(validation_sentence(run.validation)),
-        path_of("seen", at(run.validation, "actual_path")),
+        path_of("seen", value_at(run.validation, "actual_path")),
         text_at(run.validation, "path_status") == "match"
             ? ""
-            : path_of("expected", at(run.validation, "expected_path")),
+            : path_of("expected", value_at(run.validation, "expected_path")),
         block("validation", run.validation));
   }
   return card + "</table></section>\n";

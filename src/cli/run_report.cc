@@ -10,13 +10,6 @@
 namespace testmesh::cli {
 namespace {
 
-const Json& at(const Json& object, const char* name) {
-  static const Json none;
-  if (!object.is_object()) return none;
-  const auto found = object.find(name);
-  return found == object.end() ? none : *found;
-}
-
 std::string shown(const Json& value, size_t most = 200) {
   std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (text.size() > most) {
@@ -54,8 +47,8 @@ flow_file::Position place_of(const flow_file::FlowFile& flow, std::string_view i
 std::string assertion_sentence(const Json& failed) {
   std::string text = text_at(failed, "expression");
   if (const std::string error = text_at(failed, "error"); !error.empty()) return text + ": " + error;
-  const Json& expected = at(failed, "expected");
-  text += ": actual " + shown(at(failed, "actual"));
+  const Json& expected = value_at(failed, "expected");
+  text += ": actual " + shown(value_at(failed, "actual"));
   if (failed.contains("expected") && !expected.is_null()) text += ", expected " + shown(expected);
   return text;
 }
@@ -74,29 +67,30 @@ void add_validation_findings(const Json& validation, std::vector<RunFinding>& fi
   const auto add = [&](std::string message, const Json& item = Json()) {
     findings.push_back({position_of(item, {}), "trace", "trace: " + std::move(message)});
   };
-  for (const Json& node : at(validation, "missing_nodes")) add("did not come: " + node_text(node));
-  for (const Json& node : at(validation, "unexpected_nodes")) add("was not expected: " + node_text(node));
-  for (const Json& pair : at(validation, "order_violations"))
-    add(fmt::format("{} came after {}, expected before it", node_text(at(pair, "before")),
-                    node_text(at(pair, "after"))));
-  for (const Json& span : at(validation, "slow_spans"))
+  for (const Json& node : value_at(validation, "missing_nodes")) add("did not come: " + node_text(node));
+  for (const Json& node : value_at(validation, "unexpected_nodes"))
+    add("was not expected: " + node_text(node));
+  for (const Json& pair : value_at(validation, "order_violations"))
+    add(fmt::format("{} came after {}, expected before it", node_text(value_at(pair, "before")),
+                    node_text(value_at(pair, "after"))));
+  for (const Json& span : value_at(validation, "slow_spans"))
     add(fmt::format("slow{}: {} took {}, more than {} (1.5 × the p95 of {} in {})",
                     text_at(validation, "performance") == "fail" ? "" : " (a warning)", span_text(span),
                     duration_text(number_at(span, "duration_ms")),
                     duration_text(number_at(span, "threshold_ms")), duration_text(number_at(span, "p95_ms")),
                     counted(number_at(span, "samples"), "sample")));
-  for (const Json& span : at(validation, "error_spans")) {
-    if (at(span, "allowed") == Json(true)) continue;
+  for (const Json& span : value_at(validation, "error_spans")) {
+    if (value_at(span, "allowed") == Json(true)) continue;
     std::string why = text_at(span, "status_message");
     if (why.empty()) why = text_at(span, "error_type");
     add("failed span: " + span_text(span) + (why.empty() ? "" : ": " + why));
   }
-  for (const Json& failed : at(validation, "failed_assertions")) {
+  for (const Json& failed : value_at(validation, "failed_assertions")) {
     const std::string step = text_at(failed, "step_id");
     add((step.empty() ? "" : "step " + step + ": ") + assertion_sentence(failed), failed);
   }
   const bool failed_anyway = text_at(validation, "status") == "failed";
-  const Json& undecided = at(validation, "inconclusive_assertions");
+  const Json& undecided = value_at(validation, "inconclusive_assertions");
   if (failed_anyway && !undecided.empty())
     add(counted(static_cast<double>(undecided.size()), "assertion") +
             " undecided: further spans could still have changed the answer",
@@ -105,7 +99,7 @@ void add_validation_findings(const Json& validation, std::vector<RunFinding>& fi
     for (const Json& open : undecided) add("undecided: " + text_at(open, "expression"), open);
   if (text_at(validation, "status") == "partial") {
     std::string unmet;
-    for (const Json& signal : at(at(validation, "completeness"), "unmet"))
+    for (const Json& signal : value_at(value_at(validation, "completeness"), "unmet"))
       unmet += (unmet.empty() ? "" : ", ") + (signal.is_string() ? signal.get<std::string>() : "");
     add("inconclusive: when time was up the trace still lacked: " + unmet);
   }
@@ -156,16 +150,16 @@ std::vector<RunFinding> findings_of(const FlowRun& run) {
     const std::string id = text_at(step, "id");
     if (text_at(step, "status") != "failed") continue;
     const flow_file::Position place = place_of(run.input.flow, id);
-    const Json& failed = at(step, "failed_assertions");
+    const Json& failed = value_at(step, "failed_assertions");
     for (const Json& assertion : failed)
       findings.push_back(
           {position_of(assertion, place), id, "step " + id + ": " + assertion_sentence(assertion)});
-    if (failed.empty() || text_at(at(step, "error"), "code") != "assertion")
-      findings.push_back({place, id, "step " + id + ": " + text_at(at(step, "error"), "message")});
+    if (failed.empty() || text_at(value_at(step, "error"), "code") != "assertion")
+      findings.push_back({place, id, "step " + id + ": " + text_at(value_at(step, "error"), "message")});
   }
   if (run.validation.is_object()) add_validation_findings(run.validation, findings);
   const bool explained = !findings.empty();
-  if (const Json& error = at(run.execution, "error");
+  if (const Json& error = value_at(run.execution, "error");
       error.is_object() && (!explained || text_at(run.execution, "status") == "cancelled"))
     findings.push_back({{}, "", text_at(error, "message")});
   return findings;
@@ -174,7 +168,7 @@ std::vector<RunFinding> findings_of(const FlowRun& run) {
 std::string validation_sentence(const Json& validation) {
   const std::string status = text_at(validation, "status"), path = text_at(validation, "path_status");
   const auto nodes = [&](const char* list) {
-    return counted(static_cast<double>(at(validation, list).size()), "node");
+    return counted(static_cast<double>(value_at(validation, list).size()), "node");
   };
   std::string text = path == "match"         ? nodes("expected_path") + " as expected"
                      : path == "mismatch"    ? "the path differs from what was expected"
@@ -216,6 +210,17 @@ Json run_json(const RunReport& report) {
 
 namespace {
 
+// Message and text of a case: the findings of one step, or of all.
+void tell(JUnitCase& one, const FlowRun& run, const std::vector<RunFinding>& findings,
+          const std::string* step) {
+  for (const RunFinding& finding : findings) {
+    if (step && finding.step != *step) continue;
+    if (one.message.empty()) one.message = finding.message;
+    one.text +=
+        fmt::format("{}:{}:{}: {}\n", run.input.file, finding.at.line, finding.at.column, finding.message);
+  }
+}
+
 JUnitCase step_case(const FlowRun& run, const Json& step, const std::vector<RunFinding>& findings) {
   const std::string id = text_at(step, "id"), name = text_at(step, "name"), status = text_at(step, "status");
   JUnitCase one;
@@ -227,17 +232,12 @@ JUnitCase step_case(const FlowRun& run, const Json& step, const std::vector<RunF
                     {"attempts", count_at(step, "attempts")}};
   if (status == "skipped") {
     one.outcome = JUnitOutcome::kSkipped;
-    one.message = text_at(at(step, "error"), "message");
+    one.message = text_at(value_at(step, "error"), "message");
     if (one.message.empty()) one.message = "skipped";
   } else if (status == "failed") {
     one.outcome = JUnitOutcome::kFailed;
-    one.type = text_at(at(step, "error"), "code");
-    for (const RunFinding& finding : findings) {
-      if (finding.step != id) continue;
-      if (one.message.empty()) one.message = finding.message;
-      one.text +=
-          fmt::format("{}:{}:{}: {}\n", run.input.file, finding.at.line, finding.at.column, finding.message);
-    }
+    one.type = text_at(value_at(step, "error"), "code");
+    tell(one, run, findings, &id);
   }
   return one;
 }
@@ -257,12 +257,8 @@ JUnitCase trace_case(const FlowRun& run, const std::vector<RunFinding>& findings
   if (status == "passed") return one;
   one.outcome = status == "failed" ? JUnitOutcome::kFailed : JUnitOutcome::kError;
   one.type = status == "failed" ? "trace" : "inconclusive";
-  for (const RunFinding& finding : findings) {
-    if (finding.step != "trace") continue;
-    if (one.message.empty()) one.message = finding.message;
-    one.text +=
-        fmt::format("{}:{}:{}: {}\n", run.input.file, finding.at.line, finding.at.column, finding.message);
-  }
+  const std::string step = "trace";
+  tell(one, run, findings, &step);
   if (one.message.empty()) one.message = "the trace's validation ended as " + status;
   return one;
 }
@@ -290,11 +286,7 @@ JUnitReport run_junit(const RunReport& report) {
     }
     if (run.verdict() == RunVerdict::kPassed || told) continue;
     JUnitCase one{.classname = run.name(), .name = "run", .outcome = JUnitOutcome::kError, .type = "error"};
-    for (const RunFinding& finding : findings) {
-      if (one.message.empty()) one.message = finding.message;
-      one.text +=
-          fmt::format("{}:{}:{}: {}\n", run.input.file, finding.at.line, finding.at.column, finding.message);
-    }
+    tell(one, run, findings, nullptr);
     if (one.message.empty()) one.message = "it ended as " + text_at(run.execution, "status");
     suite.cases.push_back(std::move(one));
   }

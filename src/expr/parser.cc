@@ -246,11 +246,13 @@ class Parser {
     return node;
   }
 
+  static bool is_boolean(const Token& name) { return name.text == "true" || name.text == "false"; }
+  static bool is_nil(const Token& name) { return name.text == "nil" || name.text == "null"; }
+
   Node* pipe(Node* left) {
     const Token& name = current();
-    const bool literal =
-        name.text == "true" || name.text == "false" || name.text == "nil" || name.text == "null";
-    if (name.kind != TokenKind::kName || literal) return unexpected("a function after '|'");
+    if (name.kind != TokenKind::kName || is_boolean(name) || is_nil(name))
+      return unexpected("a function after '|'");
     next();
     return call(name, {left}, true);
   }
@@ -366,9 +368,8 @@ class Parser {
   Node* name() {
     const Token& token = current();
     next();
-    if (token.text == "true" || token.text == "false")
-      return exists(constant(token.offset, token.text == "true"));
-    if (token.text == "nil" || token.text == "null") return exists(constant(token.offset, nullptr));
+    if (is_boolean(token)) return exists(constant(token.offset, token.text == "true"));
+    if (is_nil(token)) return exists(constant(token.offset, nullptr));
     if (at_bracket("(")) return postfix(call(token, {}, false));
     return postfix(named(NodeKind::kIdentifier, token.offset, token.text));
   }
